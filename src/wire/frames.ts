@@ -1,0 +1,98 @@
+/**
+ * Length-prefixed frames: a 32-bit big-endian length, then as many bytes. No I/O.
+ *
+ * What always holds: cut or joined at any byte, the same frames come out; a frame above the limit
+ * is refused when its length has been read, before a byte of it is kept; and memory grows with the
+ * bytes that came, never with a length that was only announced.
+ *
+ *     00 00 00 05 68 65 6c 6c 6f    five bytes: "hello"
+ *     00 00 00 00                   an empty frame
+ */
+import { WireError } from "./error.ts"
+
+/** Bytes in front of each frame. */
+export const prefixBytes = 4
+
+/** What a reader that must keep part of a frame begins with. */
+const firstCapacity = 4 * 1024
+
+const empty = new Uint8Array(0)
+
+/** Gives `payload` with its length in front, in one new array. */
+export function prefixed(payload: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(prefixBytes + payload.length)
+  new DataView(frame.buffer).setUint32(0, payload.length)
+  frame.set(payload, prefixBytes)
+  return frame
+}
+
+/** Cuts the bytes of one connection into frames. */
+export class FrameReader {
+  readonly #limitBytes: number
+  // The begun frame with its prefix. Invariant: less than a whole frame lies in the first #length bytes.
+  #begun = empty
+  #length = 0
+
+  /** `limitBytes` counts the payload, without the prefix. */
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes
+  }
+
+  /**
+   * Takes the next bytes and yields the payload of each frame that is now whole. Read it to its
+   * end before the next push.
+   *
+   * A payload may be a view into `chunk`: who keeps it and wants `chunk` freed, copies it. Throws
+   * a WireError "too-large" after all frames before the one that is; the reader is of no use then.
+   */
+  *push(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
+    let rest = chunk
+    while (rest.length > 0) {
+      if (this.#length === 0) {
+        const size = this.#sizeOf(rest)
+        if (size !== undefined && size <= rest.length) {
+          yield rest.subarray(prefixBytes, size)
+          rest = rest.subarray(size)
+          continue
+        }
+      }
+      rest = rest.subarray(this.#gather(rest))
+      const size = this.#sizeOf(this.#begun.subarray(0, this.#length))
+      if (size !== this.#length) continue
+      const frame = this.#begun.subarray(prefixBytes, size)
+      // The array now belongs to whoever took the frame.
+      this.#begun = empty
+      this.#length = 0
+      yield frame
+    }
+  }
+
+  /** Size of the frame that `bytes` begin with, prefix included; undefined before its prefix is whole. */
+  #sizeOf(bytes: Uint8Array): number | undefined {
+    if (bytes.length < prefixBytes) return undefined
+    const length = new DataView(bytes.buffer, bytes.byteOffset, prefixBytes).getUint32(0)
+    if (length > this.#limitBytes) {
+      throw new WireError(
+        "too-large",
+        `a frame holds at most ${this.#limitBytes} bytes, this one has ${length}`,
+      )
+    }
+    return prefixBytes + length
+  }
+
+  /** Keeps what the begun frame still lacks: first its prefix, then its payload. Returns how many bytes it took. */
+  #gather(rest: Uint8Array): number {
+    const size = this.#sizeOf(this.#begun.subarray(0, this.#length)) ?? prefixBytes
+    const taken = Math.min(rest.length, size - this.#length)
+    const needed = this.#length + taken
+    if (needed > this.#begun.length) {
+      // Doubled, so that a frame in a thousand pieces is not copied a thousand times.
+      const grown = new Uint8Array(Math.max(needed, 2 * this.#begun.length, firstCapacity))
+      grown.set(this.#begun.subarray(0, this.#length))
+      this.#begun = grown
+    }
+    this.#begun.set(rest.subarray(0, taken), this.#length)
+    this.#length = needed
+    return taken
+  }
+}
