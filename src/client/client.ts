@@ -1,0 +1,45 @@
+/**
+ * The SDK's door, and what `/client.js` offers: `connect` to a server, and its parts from there.
+ *
+ * It runs in browsers and in Node 24.12 or later, and needs nothing but WebSocket and fetch.
+ */
+import { Documents, type Person } from "./documents.ts"
+import { Routes } from "./routes.ts"
+
+/** A server, as a program sees it: a member for each part. Nothing is opened before it is used. */
+export interface Client {
+  readonly documents: Documents
+}
+
+/**
+ * The server at `url`, its `http(s)` or `ws(s)` address; `person` is who one is in what is opened.
+ *
+ * ```ts
+ * const client = connect("https://pad.example.org/", { name: "Ada", hue: 180 })
+ * const text = client.documents.open("notes", { otp: "aB3dE5fG7hI9" })
+ * text.on("change", () => console.log(text.text))
+ * text.replace(0, 0, "hello ")
+ * ```
+ *
+ * Throws TypeError when `url` is no such address.
+ */
+export function connect(url: string, person: Person = {}): Client {
+  return { documents: new Documents(new Routes(url), person) }
+}
+
+export type { PendingRecord } from "../ot/effects.ts"
+export { Operation } from "../ot/operation.ts"
+export type { Cursors, Role } from "../wire/documents-shapes.ts"
+export type {
+  Access,
+  Documents,
+  ErrorCode,
+  OpenOptions,
+  Person,
+  TextEvents,
+  TextState,
+} from "./documents.ts"
+export type { Editor } from "./editors.ts"
+export type { StoredText } from "./routes.ts"
+export type { SharedText } from "./shared-text.ts"
+export type { Ending } from "./socket.ts"

@@ -1,0 +1,46 @@
+/**
+ * The program: arguments and environment in, one subcommand run, an exit code out.
+ *
+ * A subcommand is a file of `cli/`, loaded only when it is asked for.
+ */
+import type { Command } from "./cli/command.ts"
+
+const commands: Readonly<Record<string, { says: string; load: () => Promise<Command> }>> = {
+  serve: {
+    says: "run the server and its web page",
+    load: async () => (await import("./cli/serve.ts")).serve,
+  },
+  edit: {
+    says: "print, follow or append to a document from the terminal",
+    load: async () => (await import("./cli/edit.ts")).edit,
+  },
+}
+
+function overview(): string {
+  const rows = Object.entries(commands).map(([name, { says }]) => `  ${name.padEnd(8)} ${says}`)
+  return [
+    "usage: quartet COMMAND [options]",
+    "",
+    ...rows,
+    "",
+    "quartet COMMAND --help says more.",
+  ].join("\n")
+}
+
+async function main(): Promise<number> {
+  const [name = "--help", ...words] = process.argv.slice(2)
+  if (name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(`${overview()}\n`)
+    return 0
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command === undefined) {
+    process.stderr.write(`quartet: there is no command "${name}"\n\n${overview()}\n`)
+    return 2
+  }
+  const run = await command.load()
+  return run(words, process.env)
+}
+
+// Not process.exit: what is still on its way to a pipe would be cut off.
+process.exitCode = await main()

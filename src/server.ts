@@ -1,0 +1,360 @@
+/**
+ * The server: builds every part, owns the one clock, starts and stops all of it in order.
+ *
+ * What always holds: nothing listens before everything behind it stands, and nothing is taken
+ * down before what stands in front of it is closed. What fails on the way up is taken down again.
+ */
+import { randomBytes } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import manifest from "../package.json" with { type: "json" }
+import { type Bus, createBus } from "./bus/bus.ts"
+import type { MemoryHub } from "./bus/memory.ts"
+import { type Config, readConfig } from "./config.ts"
+import { Documents } from "./documents/documents.ts"
+import { documentRoutes } from "./documents/routes.ts"
+import { frameBytes, type Settings } from "./documents/settings.ts"
+import { openShelf } from "./documents/shelf-sqlite.ts"
+import { Log } from "./log.ts"
+import { Metrics } from "./metrics.ts"
+import { Connections } from "./net/connections.ts"
+import { Gate } from "./net/gate.ts"
+import { HttpListener } from "./net/http.ts"
+import type { Limits, WebSocketRoute } from "./net/route.ts"
+import { Turn } from "./net/turn.ts"
+import { WebSockets } from "./net/websocket.ts"
+import {
+  guard,
+  type HttpAnswer,
+  type HttpRoute,
+  type Service,
+  type Undo,
+  type Wake,
+} from "./service.ts"
+import { openStore, type Store } from "./store.ts"
+import { chooseProtocol, documentsCodec } from "./wire/documents.ts"
+
+/** Where time comes from. A test turns it by hand. */
+export interface Clock {
+  /** ms since 1970. */
+  now(): number
+  /** Calls `tick` every `ms`; returns its end. */
+  every(ms: number, tick: () => void): Undo
+  /** Calls `tick` once, after `ms`; returns what calls it off. */
+  after(ms: number, tick: () => void): Undo
+}
+
+/** What a server may be given instead of its own: tests turn the clock, and let servers share a bus. */
+export interface Surroundings {
+  readonly clock?: Clock
+  readonly hub?: MemoryHub
+  readonly log?: Log
+}
+
+/** How often everything is ticked that did not ask for it sooner. */
+const tickMs = 100
+/** The finer clock, while a service asks for it. */
+const fineTickMs = 10
+/** A probe that has not come back over the bus by then counts as lost. */
+const probeMs = 2_000
+/** WebSocket bytes a second that one editor may send, and in a burst. */
+const editorBytesPerSecond = 1024 * 1024
+const editorBytesBurst = 8 * 1024 * 1024
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+const dayMs = 24 * hourMs
+
+const systemClock: Clock = {
+  now: () => Date.now(),
+  every(ms, tick) {
+    const timer = setInterval(tick, ms)
+    return () => clearInterval(timer)
+  },
+  after(ms, tick) {
+    const timer = setTimeout(tick, ms)
+    return () => clearTimeout(timer)
+  },
+}
+
+const random = (length: number): Uint8Array => randomBytes(length)
+
+/** A part that runs, as the server sees it: something to tick, to stop, and to ask how it is. */
+interface Part {
+  readonly name: string
+  readonly service: Pick<Service<never, never>, "tick" | "stop"> & {
+    health(): { readonly ok: boolean }
+  }
+}
+
+/** A server that is not started yet. What `config` leaves out takes its default. */
+export function createServer(
+  config: Partial<Config> = {},
+  surroundings: Surroundings = {},
+): Server {
+  // The database lies in the data directory, wherever that is.
+  const { dataDir } = config
+  const defaults = readConfig(dataDir === undefined ? {} : { DATA_DIR: dataDir })
+  return new Server({ ...defaults, ...config }, surroundings)
+}
+
+export class Server {
+  readonly #config: Config
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #metrics = new Metrics()
+  readonly #turn = new Turn()
+  readonly #connections: Connections
+  readonly #gate: Gate
+  readonly #store: Store
+  readonly #bus: Bus
+  readonly #parts: Part[] = []
+  readonly #socketRoutes: WebSocketRoute<unknown, unknown>[] = []
+  readonly #httpRoutes: HttpRoute[] = []
+  readonly #http: HttpListener
+  /** "down": nothing stands any more, and a wake that was still under way finds nothing to tick. */
+  #state: "new" | "ready" | "stopping" | "down" = "new"
+  #endTicks: Undo = () => {}
+
+  /** Opens the store and builds all parts. Throws one sentence when something cannot be had. */
+  constructor(config: Config, { clock = systemClock, hub, log }: Surroundings) {
+    this.#config = config
+    this.#clock = clock
+    this.#log = log ?? new Log(config.logLevel)
+    const { metrics, turn } = { metrics: this.#metrics, turn: this.#turn }
+    this.#connections = new Connections({ log: this.#log, metrics, turn, random })
+    this.#gate = new Gate({
+      connections: config.maxConnections,
+      connectionsPerAddress: config.maxConnectionsPerAddress,
+      trustProxy: config.trustProxy,
+      allowedOrigins: config.allowedOrigins,
+    })
+    const wakeStore = this.#waker("store", (now) => this.#store.tick(now))
+    this.#store = openStore({
+      uri: config.sqliteUri,
+      syncIntervalMs: config.syncIntervalMs,
+      wake: wakeStore,
+      log: this.#log,
+    })
+    const server = `server-${process.pid}-${Buffer.from(random(4)).toString("hex")}`
+    this.#bus = createBus({ server, now: () => clock.now(), log: this.#log }, hub)
+    try {
+      if (config.parts.includes("documents")) this.#addDocuments()
+      this.#http = this.#createHttp()
+    } catch (thrown) {
+      this.#store.close()
+      throw thrown
+    }
+  }
+
+  /** Begins to tick and to listen. Rejects with one sentence when it cannot; nothing stays behind then. */
+  async start(): Promise<{ readonly port: number; readonly url: string }> {
+    const { host, port, pathPrefix, tls, sqliteUri, parts } = this.#config
+    this.#tick()
+    this.#endTicks = this.#clock.every(tickMs, () => this.#tick())
+    try {
+      const address = await this.#http.listen(port, host)
+      this.#state = "ready"
+      const scheme = tls === undefined ? "http" : "https"
+      const name = host.includes(":") ? `[${host}]` : host
+      const url = `${scheme}://${name}:${address.port}${pathPrefix}`
+      this.#log.info("listening", { url, database: sqliteUri, parts: parts.join(",") })
+      return { port: address.port, url }
+    } catch (thrown) {
+      for (const { service } of this.#parts) service.stop()
+      await this.#takeDown()
+      throw thrown
+    }
+  }
+
+  /**
+   * Stops in order (SV5): newcomers, what is to be saved, connections, store. "late" when the
+   * deadline came first: what was left is given up then, texts were saved before.
+   */
+  async stop(): Promise<"done" | "late"> {
+    if (this.#state === "stopping" || this.#state === "down") return "done"
+    this.#state = "stopping"
+    this.#log.info("stopping")
+    const answered = this.#http.stopListening()
+    for (const { name, service } of this.#parts) {
+      guard(this.#log, `${name} stop`, () => service.stop())
+    }
+    this.#connections.closeAll("going-away", this.#config.drainSeconds * 1000)
+    const how = await this.#within<"done">(
+      this.#config.shutdownTimeoutSeconds * 1000,
+      (resolve) => {
+        // Those that were told to go, and answers that were under way.
+        const gone = this.#connections.whenEmpty().then(() => answered)
+        void gone.then(() => resolve("done"))
+      },
+    )
+    const left = this.#connections.cutAll("going-away")
+    await this.#takeDown()
+    if (how === "late") this.#log.error("stopped late", { connections: left })
+    else this.#log.info("stopped")
+    return how
+  }
+
+  /** What `ask` resolves with, or "late" when that takes longer than `ms`. */
+  async #within<T>(ms: number, ask: (resolve: (value: T) => void) => void): Promise<T | "late"> {
+    let callOff: Undo = () => {}
+    const answer = await new Promise<T | "late">((resolve) => {
+      callOff = this.#clock.after(ms, () => resolve("late"))
+      ask(resolve)
+    })
+    callOff()
+    return answer
+  }
+
+  async #takeDown(): Promise<void> {
+    this.#state = "down"
+    this.#endTicks()
+    this.#http.close()
+    await this.#bus.close()
+    this.#store.close()
+  }
+
+  #tick(): void {
+    const now = this.#clock.now()
+    this.#log.tick(now)
+    guard(this.#log, "store tick", () => this.#store.tick(now))
+    for (const { name, service } of this.#parts) {
+      guard(this.#log, `${name} tick`, () => service.tick(now))
+    }
+    guard(this.#log, "net tick", () => this.#connections.tick(now))
+  }
+
+  /** What wakes one part sooner than the steady tick does: at the end of this turn, or within 10 ms. */
+  #waker(name: string, tick: (now: number) => void): Wake {
+    let isDue = false
+    const ticked = () => {
+      if (this.#state === "down") return
+      guard(this.#log, `${name} tick`, () => tick(this.#clock.now()))
+    }
+    return (withinMs) => {
+      if (withinMs === 0) return this.#turn.atEnd(ticked)
+      if (isDue) return
+      isDue = true
+      this.#clock.after(fineTickMs, () => {
+        isDue = false
+        // At the end of the turn, so that what it writes leaves with everything else.
+        this.#turn.atEnd(ticked)
+      })
+    }
+  }
+
+  #addDocuments(): void {
+    const config = this.#config
+    const shelf = openShelf(this.#store, { random, playbackBytes: config.playbackKb * 1024 })
+    if (shelf.recovery.edits > 0) this.#log.info("journal replayed", { ...shelf.recovery })
+    const documents: Documents = new Documents({
+      shelf,
+      log: this.#log,
+      metrics: this.#metrics,
+      wake: this.#waker("documents", (now) => documents.tick(now)),
+      random,
+      settings: documentSettings(config),
+    })
+    this.#parts.push({ name: "documents", service: documents })
+    this.#httpRoutes.push(...documentRoutes(documents), statsRoute(documents))
+    this.#socketRoutes.push({
+      name: "documents",
+      prefix: "/api/socket/",
+      service: documents,
+      codec: documentsCodec,
+      limits: documentLimits(config),
+      opens: "before",
+      query: ["otp", "dialect"],
+      cookie: { name: "quartet_editor", path: "/api/" },
+      protocols: chooseProtocol,
+    })
+  }
+
+  #createHttp(): HttpListener {
+    const { pathPrefix, parts, frameAncestors, tls } = this.#config
+    const own = { connections: this.#connections, gate: this.#gate, pathPrefix, random }
+    return new HttpListener({
+      ...own,
+      metrics: this.#metrics,
+      routes: this.#httpRoutes,
+      sockets: new WebSockets({ ...own, routes: this.#socketRoutes }),
+      ...(tls === undefined ? {} : { tls: { cert: readPem(tls.cert), key: readPem(tls.key) } }),
+      pageDirectory: join(import.meta.dirname, "../dist/page"),
+      page: { panels: [""], parts, frameAncestors },
+      health: () => this.#health(),
+      isReady: () => this.#state === "ready",
+    })
+  }
+
+  /** The store could be used last, every part is well, and a probe came back over the bus (SV23). */
+  async #health(): Promise<HttpAnswer> {
+    const probed = await this.#within<number | "away">(probeMs, (resolve) =>
+      this.#bus.probe(resolve),
+    )
+    const probe = probed === "late" ? "away" : probed
+    const services = Object.fromEntries(
+      this.#parts.map(({ name, service }) => [name, service.health()]),
+    )
+    const store = { ok: this.#store.healthy }
+    const bus = { ok: probe !== "away", ...(probe === "away" ? {} : { probe_ms: probe }) }
+    const ok = store.ok && bus.ok && Object.values(services).every((service) => service.ok)
+    const headers = { "content-type": "application/json" }
+    const body = JSON.stringify({ ok, store, bus, services })
+    return { status: ok ? 200 : 503, headers, body }
+  }
+}
+
+/** The figures that pages show (DC98). */
+function statsRoute(documents: Documents): HttpRoute {
+  return {
+    prefix: "/api/stats",
+    bodyBytes: 0,
+    answer({ method, path }, reply) {
+      if (path !== "") return reply({ status: 404, body: "not found" })
+      if (method !== "GET" && method !== "HEAD") {
+        return reply({ status: 405, headers: { allow: "GET, HEAD" }, body: "method not allowed" })
+      }
+      const headers = { "content-type": "application/json" }
+      reply({ status: 200, headers, body: JSON.stringify(documents.stats()) })
+    },
+  }
+}
+
+function documentSettings(config: Config): Partial<Settings> {
+  return {
+    textLimit: config.maxDocumentSizeKb * 1024,
+    editorLimit: config.maxEditors,
+    windowOperations: config.historyRevisions,
+    expiryMs: config.expiryDays * dayMs,
+    cleanupMs: config.cleanupIntervalHours * hourMs,
+    retentionDays: config.retentionDays,
+    idleBytes: config.idleDocumentsMb * 1024 * 1024,
+    joinsPerMinute: config.joinsPerMinute,
+    dialect: config.documentsDialect,
+    server: `quartet ${manifest.version}`,
+  }
+}
+
+function documentLimits(config: Config): Limits {
+  return {
+    messageBytes: frameBytes(config.maxDocumentSizeKb * 1024),
+    messagesPerSecond: config.editsPerSecond,
+    messagesBurst: 2 * config.editsPerSecond,
+    bytesPerSecond: config.editsPerSecond === 0 ? 0 : editorBytesPerSecond,
+    bytesBurst: editorBytesBurst,
+    behindBytes: 64 * 1024,
+    slowBytes: 4 * 1024 * 1024,
+    stalledMs: config.wsWriteTimeoutSeconds * 1000,
+    offers: config.broadcastBufferSize,
+    heartbeatMs: config.wsHeartbeatIntervalSeconds * 1000,
+    silenceMs: config.wsReadTimeoutMinutes * minuteMs,
+  }
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, "utf8")
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown)
+    throw new Error(`a certificate or its key cannot be read: ${why}`)
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What the tests need from the distribution: Chromium. Installs it when it is missing and this
+ * process may (root, with apt-get); otherwise says loudly what will be skipped. Runs before `npm test`.
+ */
+import { execFileSync, spawnSync } from "node:child_process"
+import { accessSync, constants } from "node:fs"
+import { delimiter, join } from "node:path"
+
+const chromiumNames = ["chromium", "chromium-browser", "google-chrome"]
+
+/** The path of a program that is found under one of `names`, or undefined. */
+function find(names: readonly string[]): string | undefined {
+  const folders = (process.env["PATH"] ?? "").split(delimiter)
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false // absent or not ours to run: both mean "look on"
+  }
+}
+
+/** The path of Chromium, or undefined where it is not installed. */
+export function findChromium(): string | undefined {
+  return find(chromiumNames)
+}
+
+/** Installs `name` with apt-get. Says what it does, and what came of it. */
+function install(name: string): void {
+  process.stderr.write(`tests: ${name} is missing; installing the distribution's package\n`)
+  const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
+  const options = { env: environment, stdio: ["ignore", "ignore", "inherit"] as const }
+  // apt knows packages only after an update; on a machine that has them already it costs a second.
+  spawnSync("apt-get", ["update", "-q"], { ...options, stdio: [...options.stdio] })
+  execFileSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", name], {
+    ...options,
+    stdio: [...options.stdio],
+  })
+}
+
+if (import.meta.main) {
+  const mayInstall = process.getuid?.() === 0 && find(["apt-get"]) !== undefined
+  if (findChromium() === undefined && mayInstall) install("chromium")
+  if (findChromium() === undefined) {
+    process.stderr.write(
+      "\n*** tests: Chromium is missing and cannot be installed here (needs root and apt-get).\n" +
+        "*** All tests of the page will be SKIPPED. Install the package chromium to run them.\n\n",
+    )
+  }
+}

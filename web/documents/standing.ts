@@ -1,0 +1,93 @@
+/**
+ * How a document stands, in words: one line that is always true (DC125).
+ *
+ * A pure function of what the shared text says and of the time, so that the line can be looked at
+ * as a table. What always holds: it says "Saved" only of a revision that is on the server's disk.
+ */
+
+/** What the line is made from. Times are in ms since 1970. */
+export interface Facts {
+  readonly state: "connecting" | "synchronized" | "awaiting" | "buffering" | "resuming" | "closed"
+  /** The last revision acknowledged, and the last on the server's disk. */
+  readonly revision: number
+  readonly saved: number
+  /** Whether the server keeps documents on a disk. */
+  readonly durable: boolean
+  /** Own edits not yet acknowledged. */
+  readonly unacknowledged: number
+  /** When something became not yet saved; undefined while all is. */
+  readonly unsavedSince: number | undefined
+  /** When the next try to connect is due. */
+  readonly returnsAt: number | undefined
+  /** Why it is closed, or why it was closed last. */
+  readonly reason: string | undefined
+  readonly now: number
+}
+
+export interface Standing {
+  readonly words: string
+  /** What follows the words while a try to connect waits. */
+  readonly wait: string | undefined
+  /** "calm": all is well. "busy": it will be by itself. "away": no line. "bad": something must be done. */
+  readonly tone: "calm" | "busy" | "away" | "bad"
+}
+
+/** Shorter than this, saving is not worth a word: the line would flicker at each key. */
+const brieflyMs = 400
+/** Acknowledged and for so long not on the disk: that is worth saying (DC125). */
+const slowlyMs = 3_000
+
+/** The line for `facts`. */
+export function standingOf(facts: Facts): Standing {
+  const { state, unacknowledged } = facts
+  switch (state) {
+    case "closed":
+      return { words: sentence(facts.reason ?? "closed"), wait: undefined, tone: "bad" }
+    case "connecting":
+      if (facts.returnsAt === undefined)
+        return { words: "Connecting", wait: undefined, tone: "busy" }
+      return away("Reconnecting", "in", facts)
+    case "resuming":
+      if (unacknowledged > 0) return away(offline(unacknowledged), "· again in", facts)
+      return away("Reconnecting", "in", facts)
+    case "synchronized":
+    case "awaiting":
+    case "buffering":
+      return online(facts)
+  }
+}
+
+function away(words: string, until: string, { returnsAt, now }: Facts): Standing {
+  const seconds = Math.max(0, Math.ceil(((returnsAt ?? now) - now) / 1_000))
+  return {
+    words,
+    wait: returnsAt === undefined ? undefined : `${until} ${seconds} s`,
+    tone: "away",
+  }
+}
+
+function online(facts: Facts): Standing {
+  const { revision, saved, durable, unacknowledged, unsavedSince, now } = facts
+  const line = (words: string, tone: Standing["tone"]): Standing => ({
+    words,
+    wait: undefined,
+    tone,
+  })
+  const unsavedMs = unsavedSince === undefined ? 0 : now - unsavedSince
+  if (unsavedMs >= brieflyMs) {
+    const waits = unacknowledged === 0 && unsavedMs >= slowlyMs
+    return waits ? line("Waiting to save", "busy") : line("Saving", "busy")
+  }
+  if (revision === 0) return line("Ready", "calm") // there is nothing yet that could be saved
+  if (!durable) return line(`In memory only, revision ${revision}`, "calm")
+  // What was saved before stays saved while the next edit is on its way.
+  return line(`Saved at revision ${saved}`, "calm")
+}
+
+function offline(changes: number): string {
+  return `Offline, ${changes} ${changes === 1 ? "change" : "changes"} kept here`
+}
+
+function sentence(reason: string): string {
+  return reason.charAt(0).toUpperCase() + reason.slice(1)
+}

@@ -1,0 +1,25 @@
+/** The page's beginning: draws the frame with the panels of the parts that run. */
+import { render } from "preact"
+import { documentsPanel } from "./documents/panel.tsx"
+import { Frame, type Panel } from "./frame.tsx"
+import { parts } from "./served.ts"
+
+/** Every panel there is, in the order of the rail. */
+const panels: readonly Panel[] = [documentsPanel]
+
+const page = document.getElementById("page")
+if (page === null) throw new Error("never: index.html has the element that the page is drawn in")
+followViewport()
+render(<Frame panels={panels.filter((panel) => parts.includes(panel.part))} />, page)
+
+/**
+ * Keeps the page as high as what can be seen of it: where an on-screen keyboard covers the page
+ * instead of shrinking it, the line being typed would lie under it.
+ */
+function followViewport(): void {
+  const viewport = window.visualViewport
+  viewport?.addEventListener("resize", () => {
+    const height = viewport.scale === 1 ? `${viewport.height}px` : ""
+    document.documentElement.style.setProperty("--view-height", height)
+  })
+}
