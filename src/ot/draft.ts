@@ -9,7 +9,7 @@
  * author may want back. It is moved along with whatever happens, and so always fits `shown`.
  */
 import { diff } from "./diff.ts"
-import { compose, invert, Operation, transform } from "./operation.ts"
+import { compose, composeAll, invert, Operation, transform } from "./operation.ts"
 import type { Pieces } from "./pieces.ts"
 import { Steps } from "./steps.ts"
 
@@ -88,6 +88,28 @@ export class Draft {
     return this.#moveOver(theirs)
   }
 
+  /**
+   * Takes a row of others' changes at once; what is in flight must not be accepted among them.
+   *
+   * What is in flight is moved over them one by one, as a server would do it: whoever goes on from
+   * an older record of this text then still knows it when it comes back (DC37). What was typed
+   * since, perhaps a long day offline, is moved over all of them together.
+   */
+  takeRow(theirs: readonly Operation[]): Operation {
+    const row: Operation[] = []
+    for (const operation of theirs) {
+      this.#confirmed.apply(operation)
+      if (this.#outstanding === undefined) {
+        row.push(operation)
+      } else {
+        const [moved, over] = transform(this.#outstanding, operation)
+        this.#outstanding = moved
+        row.push(over)
+      }
+    }
+    return this.#moveBuffer(composeAll(row))
+  }
+
   /** The edit in flight was accepted as it is. */
   confirm(): void {
     if (this.#outstanding !== undefined) this.#confirmed.apply(this.#outstanding)
@@ -164,16 +186,18 @@ export class Draft {
     this.#buffer = change.isNoop ? undefined : change
   }
 
-  // Moves what is pending over a change of the confirmed text, one by one: DC37.
+  // Moves what is pending over a change of the confirmed text, and shows what comes out.
   #moveOver(theirs: Operation): Operation {
+    if (this.#outstanding === undefined) return this.#moveBuffer(theirs)
+    const [moved, over] = transform(this.#outstanding, theirs)
+    this.#outstanding = moved
+    return this.#moveBuffer(over)
+  }
+
+  #moveBuffer(theirs: Operation): Operation {
     let change = theirs
-    if (this.#outstanding !== undefined) {
-      const [moved, over] = transform(this.#outstanding, change)
-      this.#outstanding = moved
-      change = over
-    }
     if (this.#buffer !== undefined) {
-      const [moved, over] = transform(this.#buffer, change)
+      const [moved, over] = transform(this.#buffer, theirs)
       this.#buffer = moved
       change = over
     }

@@ -24,7 +24,7 @@ import type {
   Refusal,
   Resume,
 } from "./effects.ts"
-import { composeAll, Operation } from "./operation.ts"
+import { Operation } from "./operation.ts"
 import { Pieces } from "./pieces.ts"
 import { type Doubt, Sequence } from "./sequence.ts"
 
@@ -316,8 +316,7 @@ export class Pending {
   #takeAll(elements: readonly Accepted[]): boolean {
     const phase = this.#phase
     for (const [index, { id, operation }] of elements.entries()) {
-      // Nothing of ours is among the rest, so the server moves nothing of ours over it one by one,
-      // and we need not either: a long tail is then moved over once (not so before our own: DC37).
+      // Nothing of ours is among the rest: it can be taken at once, and a long tail costs little.
       if (phase.name === "tail" && !phase.isOwnDue) return this.#takeRest(elements.slice(index))
       if (id !== this.#me) {
         this.#show(this.#draft.take(operation), "others", id)
@@ -334,8 +333,8 @@ export class Pending {
 
   #takeRest(elements: readonly Accepted[]): boolean {
     if (!this.#sequence.isOutdated && elements.some(({ id }) => id === this.#me)) return false
-    const theirs = composeAll(elements.map(({ operation }) => operation))
-    this.#show(this.#draft.take(theirs), "others")
+    const theirs = elements.map(({ operation }) => operation)
+    this.#show(this.#draft.takeRow(theirs), "others")
     this.#revision += elements.length
     return true
   }
