@@ -187,7 +187,6 @@ export class Pad {
     for (let turns = 1; !waited.isOver; turns += 1) {
       await new Promise((resolve) => setImmediate(resolve))
       // One sync may have to wait for the one before it, and that takes time.
-      if (turns === 20000) { console.log('STUCK', this.store.healthy, this.now, JSON.stringify(this.log.slice(-5)), (this.store as any)); throw new Error('stuck') }
       if (turns % 100 === 0) this.now += 1
       this.store.tick(this.now)
     }

@@ -24,7 +24,9 @@ export const serve: Command = async (words, environment) => {
   if (read.positionals.length > 0) return fail(`what is "${read.positionals[0]}" for?`, 2)
   try {
     const server = createServer(readConfig({ ...environment, ...asVariables(read.values) }))
-    await server.start()
+    const { url } = await server.start()
+    // The log is for programs; who sits at a terminal wants to know where to go.
+    if (process.stdout.isTTY) process.stdout.write(`Quartet is at ${url}\n`)
     return await new Promise((resolve) => onSignals(server, resolve))
   } catch (thrown) {
     if (thrown instanceof ConfigError) return fail(`bad settings\n${thrown.message}`)
