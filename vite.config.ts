@@ -52,6 +52,8 @@ const client: UserConfig = {
       formats: ["es"],
       fileName: () => "client.js",
     },
+    // A library keeps its white space unless it is told otherwise; this one goes to browsers as it is.
+    rolldownOptions: { output: { minify: true } },
   },
 }
 
