@@ -22,7 +22,7 @@ if (skip !== false) process.stderr.write(`*** SKIPPED: ${skip}\n`)
 export const onPage = { skip, timeout: 120_000 }
 
 /** A page that takes longer to come to what is waited for has a fault. */
-const patienceMs = 20_000
+const patienceMs = 30_000
 
 /** More than this in all, and the eye loses its place. */
 const limitShift = 0.02
@@ -164,9 +164,11 @@ async function open(address: string, options: VisitorOptions): Promise<Visitor> 
   return {
     page,
     shows: (text) => become(text, () => page.evaluate<string>(shownText)),
-    stands: async (words) => {
-      await page.locator(".state-words").filter({ hasText: words }).waitFor()
-    },
+    stands: (words) =>
+      patiently(
+        () => page.locator(".state-words").textContent(),
+        (line) => assert.match(line ?? "", words),
+      ),
     faults: async () => {
       const watched = await page.evaluate<Watched>("watched")
       const isStill = watched.shift <= limitShift || options.mayMove !== undefined
@@ -177,12 +179,17 @@ async function open(address: string, options: VisitorOptions): Promise<Visitor> 
 }
 
 /** Waits until `look` gives `expected`; fails with what it gave last. */
-export async function become<T>(expected: T, look: () => Promise<T>): Promise<void> {
+export function become<T>(expected: T, look: () => Promise<T>): Promise<void> {
+  return patiently(look, (seen) => assert.deepEqual(seen, expected))
+}
+
+/** Looks until what is seen can be asserted; fails as the last assertion did. */
+async function patiently<T>(look: () => Promise<T>, check: (seen: T) => void): Promise<void> {
   const deadline = performance.now() + patienceMs
   for (;;) {
     const seen = await look()
     try {
-      return assert.deepEqual(seen, expected)
+      return check(seen)
     } catch (different) {
       if (performance.now() > deadline) throw different
     }

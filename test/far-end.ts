@@ -32,6 +32,10 @@ export interface PadOptions {
   readonly uri?: string
   readonly settings?: Partial<Settings>
   readonly now?: number
+  /** Where chance comes from; the machine's by default. */
+  readonly random?: (length: number) => Uint8Array
+  /** Told of all that anyone hears, in order; `undefined` when one is closed. */
+  readonly onHeard?: (far: FarEnd, message: Heard | undefined) => void
 }
 
 /** How a far end comes. */
@@ -58,15 +62,18 @@ export class Pad {
   /** Lines of its log, parsed. */
   readonly log: Record<string, unknown>[] = []
   readonly far = new Set<FarEnd>()
+  /** Of the options. */
+  readonly onHeard: NonNullable<PadOptions["onHeard"]>
   now: number
   #isWoken = false
   #isWokenSoon = false
   #isClosed = false
 
-  constructor({ uri = ":memory:", settings = {}, now = start }: PadOptions = {}) {
+  constructor(options: PadOptions = {}) {
+    const { uri = ":memory:", settings = {}, now = start, random = randomBytes } = options
     this.now = now
+    this.onHeard = options.onHeard ?? (() => {})
     const log = new Log("debug", (line) => this.log.push(JSON.parse(line)))
-    const random = (length: number) => randomBytes(length)
     this.store = openStore({ uri, syncIntervalMs: 1 })
     this.service = new Documents({
       shelf: openShelf(this.store, { random, playbackBytes: 1_024 * 1_024 }),
@@ -121,9 +128,21 @@ export class Pad {
   /** A plain editor that has come to `id`. Throws the WireError that refused it. */
   join(id: string, arrival: Arrival = {}): FarEnd {
     const far = new FarEnd(this, id, arrival)
-    this.service.open(far)
-    this.far.add(far)
+    const refusal = this.admit(far)
+    if (refusal !== undefined) throw refusal
     return far
+  }
+
+  /** Lets a far end in; returns why not. */
+  admit(far: FarEnd): WireError | undefined {
+    try {
+      this.service.open(far)
+    } catch (thrown) {
+      if (thrown instanceof WireError) return thrown
+      throw thrown
+    }
+    this.far.add(far)
+    return undefined
   }
 
   /** An extended editor that has come to `id` and joined as `client`; `join` adds to its Join. */
@@ -135,13 +154,10 @@ export class Pad {
 
   /** Why one that comes like this is refused; undefined when it is let in, and gone again. */
   refusal(id: string, arrival: Arrival = {}): WireError | undefined {
-    try {
-      this.join(id, arrival).leaves()
-      return undefined
-    } catch (thrown) {
-      if (thrown instanceof WireError) return thrown
-      throw thrown
-    }
+    const far = new FarEnd(this, id, arrival)
+    const refusal = this.admit(far)
+    if (refusal === undefined) far.leaves()
+    return refusal
   }
 
   /** The answer to a request, which comes at once unless the disk is asked first. */
@@ -327,7 +343,9 @@ export class FarEnd implements Connection<ToEditor> {
   send(message: ToEditor): void {
     if (this.ended !== undefined) return
     this.sent.push(message)
-    this.heard.push(JSON.parse(documentsCodec.encode(message)))
+    const heard = JSON.parse(documentsCodec.encode(message))
+    this.heard.push(heard)
+    this.#pad.onHeard(this, heard)
   }
 
   offer(_key: string, message: ToEditor): boolean {
@@ -345,7 +363,9 @@ export class FarEnd implements Connection<ToEditor> {
   }
 
   close(code: Code, sentence = ""): void {
-    this.ended ??= { code, sentence }
+    if (this.ended !== undefined) return
+    this.ended = { code, sentence }
+    this.#pad.onHeard(this, undefined)
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict"
 import { once } from "node:events"
-import { createServer } from "node:net"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import type { TestContext } from "node:test"
 import { WebSocket } from "ws"
 import { drawClientKey } from "../src/client/client-key.ts"
@@ -196,6 +196,53 @@ async function freePort(): Promise<string> {
     probe.close()
     if (isFree) return String(port)
   }
+}
+
+/**
+ * A line to `host` on which what the server says takes a while, and is lost when either end goes. So
+ * edits are applied of which their authors never hear, which hardly happens within one machine.
+ * Gives the address of its near end.
+ */
+export async function longLine(t: TestContext, host: Host): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = connect(Number(new URL(host.url).port), "127.0.0.1")
+    near.pipe(far)
+    const held: Buffer[] = []
+    const passOn = () => {
+      const chunk = held.shift()
+      if (chunk !== undefined) near.write(chunk)
+      if (held.length > 0) afterTurns(Math.random() * 20, passOn)
+    }
+    far.on("data", (chunk: Buffer) => {
+      if (held.push(chunk) === 1) afterTurns(Math.random() * 20, passOn)
+    })
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(socket)
+      socket.on("error", () => {}) // told by "close" as well
+      socket.on("close", () => {
+        sockets.delete(socket)
+        other.destroy()
+      })
+    }
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const { port } = server.address() as AddressInfo // it listens on a port, so that is what it has
+  return `http://127.0.0.1:${port}`
+}
+
+// The event loop turns more slowly the more there is to do, as a line does.
+function afterTurns(turns: number, work: () => void): void {
+  if (turns < 1) work()
+  else setImmediate(() => afterTurns(turns - 1, work))
 }
 
 /** A message as JSON gives it: operations are rows of components there. */

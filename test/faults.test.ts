@@ -143,6 +143,7 @@ async function typeThroughShortage(t: TestContext, shortage: Shortage): Promise<
   ada.type(marks.next())
   await bell.until("it is saved", () => ada.saved === 1 && bob.saved === 1)
 
+  const fullAt = performance.now()
   shortage.fill(host)
   isTyping = true
   for (const each of [ada, bob]) each.type(marks.next(largeEdit))
@@ -158,6 +159,9 @@ async function typeThroughShortage(t: TestContext, shortage: Shortage): Promise<
   await bell.until("and a plain one's", () => hasAll(ada) && pia.revision === ada.revision)
   assertOnce(pia.text, marks.typed)
   await host.bell.until("saving was tried", () => host.logged("save failed").length >= 3)
+  const ms = performance.now() - fullAt
+  // A try a second; whoever waits until typing has stopped for 30 s comes too late.
+  assert.ok(ms < 20_000, `${ms} ms`)
   assert.equal(await host.health(), 503)
   assert.equal(await host.text("notes"), pia.text)
   late.come()

@@ -14,7 +14,7 @@ import { type TestContext, test } from "node:test"
 import { pathToFileURL } from "node:url"
 import { connect, Operation, type SharedText } from "../src/client/client.ts"
 import { codePointCount } from "../src/ot/codepoints.ts"
-import { assertOnce, Bell, Host, Marks, RawEditor } from "./fault-parts.ts"
+import { assertOnce, Bell, Host, longLine, Marks, RawEditor } from "./fault-parts.ts"
 import { startServer, temporaryDirectory } from "./harness.ts"
 
 const rounds = Number(process.env["ROUNDS"] ?? 15)
@@ -53,10 +53,13 @@ class World {
   /** What editors were told that no editor should ever hear. */
   readonly complaints: string[] = []
   isTyping = true
+  readonly #far: string
   #editors = 0
 
-  constructor(host: Host) {
+  /** `far` is where a long line to the host begins. */
+  constructor(host: Host, far: string) {
     this.host = host
+    this.#far = far
     this.places = documents.map(({ id, shared, raw }) => {
       const place: Place = { id, marks: new Marks(), shared: [], raw: [], epoch: "" }
       for (let count = 0; count < shared; count += 1) place.shared.push(this.#share(place))
@@ -97,11 +100,12 @@ class World {
     })
   }
 
-  // Types twice whenever it has nothing on its way, so that one waits behind the other, and
+  // Every other one sits far away. Types twice whenever it has nothing on its way, so that one waits behind the other, and
   // once each time it could not come back.
   #share({ id, marks }: Place): SharedText {
     const number = this.#editors++
-    const text = connect(this.host.url).documents.open(id, { name: `editor ${number}` })
+    const url = number % 2 === 0 ? this.host.url : this.#far
+    const text = connect(url).documents.open(id, { name: `editor ${number}` })
     const type = () => {
       if (!this.isTyping || text.state === "closed") return
       const length = codePointCount(text.text)
@@ -143,7 +147,7 @@ class World {
 /** Plays so many rounds on fresh files. Resolves with figures for a person. */
 async function chapter(t: TestContext, count: number): Promise<string> {
   const host = await Host.start(t, { MAX_DOCUMENT_SIZE_KB: "16384" })
-  const world = new World(host)
+  const world = new World(host, await longLine(t, host))
   t.after(() => Promise.all(world.shared.map((text) => text.close())))
   world.comeBack()
   for (let round = 0; round < count; round += 1) {

@@ -37,6 +37,10 @@ test(
     await page.getByRole("combobox").fill("JavaScript")
     await page.keyboard.press("Enter")
     await page.getByRole("button", { name: "Language: JavaScript" }).waitFor()
+    // Once a word has its colour the grammar is there.
+    await page.keyboard.type("let ")
+    await page.locator(".tok-keyword").waitFor()
+    await page.keyboard.press("Control+a")
     // Brackets close themselves, and a new line inside them is indented.
     await page.keyboard.type("function f() {")
     await page.keyboard.press("Enter")

@@ -15,6 +15,7 @@ const calm: Facts = {
   durable: true,
   unacknowledged: 0,
   unsavedSince: undefined,
+  savedSince: undefined,
   returnsAt: undefined,
   reason: undefined,
   now,
@@ -89,6 +90,10 @@ test("DC123 initials are the first characters of the first and the last word", (
 test("DC125 the line says what is true, in every state", () => {
   assert.equal(line({ state: "connecting" }), "Connecting")
   assert.equal(line({ state: "connecting", returnsAt: now + 3_200 }), "Reconnecting in 4 s")
+  assert.equal(
+    line({ state: "connecting", unacknowledged: 2, returnsAt: now + 1_000 }),
+    "Offline, 2 changes kept here · again in 1 s",
+  )
   assert.equal(line({ revision: 0, saved: 0 }), "Ready")
   assert.equal(line({}), "Saved at revision 128")
   assert.equal(line({ state: "awaiting", unacknowledged: 1, unsavedSince: now - 500 }), "Saving")
@@ -111,5 +116,7 @@ test("DC125 the line says what is true, in every state", () => {
 
 test("DC125 the line does not flicker while one types, and never claims more than is saved", () => {
   const typing = { state: "awaiting", revision: 129, unacknowledged: 1 } as const
-  assert.equal(line({ ...typing, unsavedSince: now - 100 }), "Saved at revision 128")
+  assert.equal(line({ ...typing, unsavedSince: now }), "Saving")
+  assert.equal(line({ revision: 129, saved: 129, savedSince: now - 399 }), "Saving")
+  assert.equal(line({ revision: 129, saved: 129, savedSince: now - 400 }), "Saved at revision 129")
 })

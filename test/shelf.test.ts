@@ -47,6 +47,7 @@ for (const [kind, place] of Object.entries(kinds)) {
       nextUser: 1,
       authors: [{ client: clientOf("ada"), ...row }],
       authorsFloor: 17,
+      accessedAt: start,
       retentionDays: undefined,
     })
   })

@@ -6,8 +6,11 @@
  */
 import { Cell } from "./cell.ts"
 
+/** Safari on a phone zooms into whatever is smaller than 16 px as soon as one writes in it. */
+const usual = /iPhone|iPad/.test(navigator.userAgent) ? 16 : 14
+
 /** The smallest, usual and largest size of the text, in px. */
-export const fontSizes = { least: 10, usual: 14, most: 32 } as const
+export const fontSizes = { least: 10, usual, most: 32 } as const
 
 export type Theme = "system" | "light" | "dark"
 

@@ -107,7 +107,8 @@ export class Audience {
     const plain = plainCursors(users, cursors)
     for (const editor of this.#editors) {
       if (editor.isDeaf) {
-        for (const user of users) editor.missedCursors.add(user)
+        const unknown = editor.shape === "extended" ? audible : users
+        for (const user of unknown) editor.missedCursors.add(user)
       } else if (editor.shape !== "extended") {
         for (const [user, message] of plain) editor.offer(`cursor:${user}`, message)
       } else {

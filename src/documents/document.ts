@@ -115,7 +115,7 @@ export class Document {
     this.#nextUser = stored?.nextUser ?? 0
     this.#savedRevision = revision
     this.#savedAt = time.now
-    this.accessedAt = time.now
+    this.accessedAt = stored?.accessedAt ?? time.now
     this.editedAt = time.now
   }
 
@@ -197,7 +197,11 @@ export class Document {
     const positions = at === undefined ? [] : this.#clamp(at, wanted.operation.targetLength)
     const moved = this.#history.move(wanted.operation, revision, positions)
     if (moved.kind === "stale") {
-      return refused("stale-revision", `revision ${revision} cannot be brought to ${this.revision}`)
+      const how = revision > this.revision ? "ahead" : "too far back"
+      return refused(
+        "stale-revision",
+        `revision ${revision} is ${how}: the text is at ${this.revision}`,
+      )
     }
     if (moved.kind === "misfit") {
       const { baseLength } = wanted.operation

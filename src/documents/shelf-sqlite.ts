@@ -229,6 +229,7 @@ export class SqliteShelf implements Shelf {
         seenAt: author.seen_at,
       })),
       authorsFloor: row.authors_floor,
+      accessedAt: row.accessed_at ?? undefined,
       retentionDays: row.retention_days ?? undefined,
     }
   }

@@ -57,6 +57,8 @@ export interface Stored {
   readonly authors: readonly AuthorRow[]
   /** The latest time, ms since 1970, at which a client key was seen that has been forgotten since; 0 for none. */
   readonly authorsFloor: number
+  /** When it was last used, in ms since 1970; undefined where nobody knows: then it does not expire. */
+  readonly accessedAt: number | undefined
   /** Days after the last access, chosen for this document; undefined follows the server. */
   readonly retentionDays: number | undefined
 }

@@ -86,6 +86,7 @@ interface DocumentRow {
   readonly revision: number
   readonly next_user: number
   readonly authors_floor: number
+  readonly accessed_at: number | null
   readonly retention_days: number | null
 }
 
@@ -113,7 +114,7 @@ export function statements(store: Store) {
 function documentStatements(store: Store) {
   return {
     document: store.prepare<DocumentRow>(`SELECT text, language, otp, epoch, revision, next_user,
-      authors_floor, retention_days FROM document WHERE id = :id`),
+      authors_floor, accessed_at, retention_days FROM document WHERE id = :id`),
     head: store.prepare<Head>("SELECT epoch, revision, authors_floor FROM document WHERE id = :id"),
     otp: store.prepare<{ otp: string | null }>("SELECT otp FROM document WHERE id = :id"),
     count: store.prepare<{ count: number }>("SELECT count(*) AS count FROM document"),

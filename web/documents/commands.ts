@@ -24,6 +24,9 @@ import { linkTo, place } from "./place.ts"
 import type { Session } from "./session.ts"
 import { guard } from "./share.tsx"
 
+/** The palette offers to go to so many people: who looks for one of more has the list. */
+const limitOffered = 20
+
 /** What the commands act on. */
 export interface Scene {
   readonly session: Session
@@ -97,16 +100,18 @@ function peopleChoices({ session, editor, openDrawer }: Scene): readonly Choice[
   return [
     { group, title: "People and settings", words: "drawer side panel who", run: openDrawer },
     { group, title: "Change your name or colour…", words: "rename hue me", run: openDrawer },
-    ...othersIn(session).flatMap(({ id, name }) =>
-      id === undefined || editor === undefined
-        ? []
-        : [
-            { group, title: `Go to ${name}`, words: "jump visit", run: () => editor.visit(id) },
-            ...(id === followed
-              ? []
-              : [{ group, title: `Follow ${name}`, run: () => editor.follow(id) }]),
-          ],
-    ),
+    ...othersIn(session)
+      .slice(0, limitOffered)
+      .flatMap(({ id, name }) =>
+        id === undefined || editor === undefined
+          ? []
+          : [
+              { group, title: `Go to ${name}`, words: "jump visit", run: () => editor.visit(id) },
+              ...(id === followed
+                ? []
+                : [{ group, title: `Follow ${name}`, run: () => editor.follow(id) }]),
+            ],
+      ),
     ...(followed === undefined || editor === undefined
       ? []
       : [{ group, title: "Stop following", keys: "Escape", run: () => void editor.letGo() }]),

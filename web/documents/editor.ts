@@ -254,6 +254,29 @@ export class Editor {
   }
 }
 
+/**
+ * Typing over a selection, done here: a browser would keep the look of what it replaces by a style
+ * attribute, and the page's policy blocks those.
+ */
+const typingOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { data, inputType, isComposing } = event
+    const { from, to, empty } = view.state.selection.main
+    if (inputType !== "insertText" || data === null || isComposing || view.composing) return false
+    if (empty || view.state.readOnly) return false
+    const insert = (): Transaction =>
+      view.state.update(view.state.replaceSelection(data), {
+        userEvent: "input.type",
+        scrollIntoView: true,
+      })
+    // Brackets that close themselves want to be asked first.
+    const askedFirst = view.state.facet(EditorView.inputHandler)
+    const isDone = askedFirst.some((ask) => ask(view, from, to, data, insert))
+    if (!isDone) view.dispatch(insert())
+    return true
+  },
+})
+
 function wrapping(): Extension {
   return wrap.value === "on" ? EditorView.lineWrapping : []
 }
@@ -267,6 +290,7 @@ const editing: Extension = [
   highlightSpecialChars(),
   history(),
   drawSelection(),
+  typingOver,
   dropCursor(),
   EditorState.allowMultipleSelections.of(true),
   rectangularSelection(),

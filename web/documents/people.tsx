@@ -13,6 +13,8 @@ import type { Session } from "./session.ts"
 
 /** So many initials have room in the top line, on a phone and elsewhere; who more are is counted. */
 const shownInitials = { narrow: 2, wide: 5 }
+/** So many are listed: a thousand rows would be drawn anew at every move, and read by nobody. */
+const limitListed = 100
 /** What the server keeps of a name (DC64). */
 const limitName = 64
 
@@ -126,15 +128,19 @@ function Disc({ person, editor, onClick }: DiscProps): VNode {
 /** The list in the drawer. */
 export function People({ session, editor }: Omit<PeopleProps, "onOpen">): VNode {
   const people = usePeople(session)
+  const more = people.length - limitListed
   return (
     <ul class="people">
-      {people.map((person) =>
-        person.isSelf ? (
-          <Own key="self" session={session} />
-        ) : (
-          <Other key={person.id} person={person} editor={editor} />
-        ),
-      )}
+      {people
+        .slice(0, limitListed)
+        .map((person) =>
+          person.isSelf ? (
+            <Own key="self" session={session} />
+          ) : (
+            <Other key={person.id} person={person} editor={editor} />
+          ),
+        )}
+      {more > 0 && <li class="person-more quiet">and {more} more</li>}
     </ul>
   )
 }

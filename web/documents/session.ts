@@ -30,6 +30,7 @@ export class Session {
   /** Who the visitor is here. */
   readonly self: Cell<Self>
   #unsavedSince: number | undefined
+  #savedSince: number | undefined
   #reason: string | undefined
   #refused = 0
   #names: ReadonlyMap<number, string> | undefined // who was here when last looked; none before the Welcome
@@ -79,7 +80,13 @@ export class Session {
     const { state, revision, saved, durable, unacknowledged, returnsAt } = this.text
     const now = Date.now()
     const isSaved = unacknowledged === 0 && (!durable || saved >= revision)
-    this.#unsavedSince = isSaved ? undefined : (this.#unsavedSince ?? now)
+    if (!isSaved) {
+      this.#unsavedSince ??= now
+      this.#savedSince = undefined
+    } else if (this.#unsavedSince !== undefined) {
+      this.#unsavedSince = undefined
+      this.#savedSince = now
+    }
     return {
       state,
       revision,
@@ -87,6 +94,7 @@ export class Session {
       durable,
       unacknowledged,
       unsavedSince: this.#unsavedSince,
+      savedSince: this.#savedSince,
       returnsAt: returnsAt?.getTime(),
       reason: this.#reason,
       now,
@@ -100,7 +108,7 @@ export class Session {
     if (!isSame(before, standing)) this.standing.value = standing
     if (this.#isShown) line.value = this.standing.value
     if (before.tone !== standing.tone) this.#announceLine(before, standing)
-    const changesWithTime = this.#unsavedSince !== undefined || standing.wait !== undefined
+    const changesWithTime = standing.tone === "busy" || standing.wait !== undefined
     if (changesWithTime && this.text.state !== "closed") {
       this.#timer = setTimeout(() => this.#look(), lookMs)
     }

@@ -2,7 +2,8 @@
  * How a document stands, in words: one line that is always true (DC125).
  *
  * A pure function of what the shared text says and of the time, so that the line can be looked at
- * as a table. What always holds: it says "Saved" only of a revision that is on the server's disk.
+ * as a table. What always holds: it says "Saved" only while all that is shown is on the server's
+ * disk.
  */
 
 /** What the line is made from. Times are in ms since 1970. */
@@ -15,8 +16,10 @@ export interface Facts {
   readonly durable: boolean
   /** Own edits not yet acknowledged. */
   readonly unacknowledged: number
-  /** When something became not yet saved; undefined while all is. */
+  /** Since when something is not saved; undefined while all is. */
   readonly unsavedSince: number | undefined
+  /** Since when all is saved; undefined while something is not, and where all was at first. */
+  readonly savedSince: number | undefined
   /** When the next try to connect is due. */
   readonly returnsAt: number | undefined
   /** Why it is closed, or why it was closed last. */
@@ -32,8 +35,8 @@ export interface Standing {
   readonly tone: "calm" | "busy" | "away" | "bad"
 }
 
-/** Shorter than this, saving is not worth a word: the line would flicker at each key. */
-const brieflyMs = 400
+/** So long "Saving" stays after the last of it: else the line would flicker at each key. */
+const settleMs = 400
 /** Acknowledged and for so long not on the disk: that is worth saying (DC125). */
 const slowlyMs = 3_000
 
@@ -46,6 +49,7 @@ export function standingOf(facts: Facts): Standing {
     case "connecting":
       if (facts.returnsAt === undefined)
         return { words: "Connecting", wait: undefined, tone: "busy" }
+      if (unacknowledged > 0) return away(offline(unacknowledged), "· again in", facts)
       return away("Reconnecting", "in", facts)
     case "resuming":
       if (unacknowledged > 0) return away(offline(unacknowledged), "· again in", facts)
@@ -67,20 +71,19 @@ function away(words: string, until: string, { returnsAt, now }: Facts): Standing
 }
 
 function online(facts: Facts): Standing {
-  const { revision, saved, durable, unacknowledged, unsavedSince, now } = facts
+  const { revision, saved, durable, unacknowledged, unsavedSince, savedSince, now } = facts
   const line = (words: string, tone: Standing["tone"]): Standing => ({
     words,
     wait: undefined,
     tone,
   })
-  const unsavedMs = unsavedSince === undefined ? 0 : now - unsavedSince
-  if (unsavedMs >= brieflyMs) {
-    const waits = unacknowledged === 0 && unsavedMs >= slowlyMs
+  if (unsavedSince !== undefined) {
+    const waits = unacknowledged === 0 && now - unsavedSince >= slowlyMs
     return waits ? line("Waiting to save", "busy") : line("Saving", "busy")
   }
+  if (savedSince !== undefined && now - savedSince < settleMs) return line("Saving", "busy")
   if (revision === 0) return line("Ready", "calm") // there is nothing yet that could be saved
   if (!durable) return line(`In memory only, revision ${revision}`, "calm")
-  // What was saved before stays saved while the next edit is on its way.
   return line(`Saved at revision ${saved}`, "calm")
 }
 
