@@ -3,6 +3,8 @@
  *
  * What always holds: nothing listens before everything behind it stands, and nothing is taken
  * down before what stands in front of it is closed. What fails on the way up is taken down again.
+ * Longer than usual because each part is wired here and nowhere else: to add one, or to take one
+ * out, is a method and its limits.
  */
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"

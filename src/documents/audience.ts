@@ -26,6 +26,8 @@ export interface Present {
 export class Audience {
   readonly #editors = new Set<Editor>()
   readonly #lagging = new Set<Editor>()
+  /** How many of them are plain. */
+  #plain = 0
 
   /** How many have joined. */
   get size(): number {
@@ -50,10 +52,12 @@ export class Audience {
   /** From now on `editor` is told what happens. What it was told before must be complete (DC14). */
   enter(editor: Editor): void {
     this.#editors.add(editor)
+    if (editor.shape !== "extended") this.#plain += 1
   }
 
   leave(editor: Editor): void {
     this.#editors.delete(editor)
+    if (editor.shape !== "extended") this.#plain -= 1
     this.#lagging.delete(editor)
     for (const other of this.#editors) other.missedCursors.delete(editor.user)
   }
@@ -101,6 +105,8 @@ export class Audience {
     cursors.settle()
     if (changed.length === 0) return
     const audible = new Set(changed.flatMap(([user, to]) => (to === "all" ? [user] : [])))
+    // Most often someone has typed, and all who are here follow that by themselves.
+    if (audible.size === 0 && this.#plain === 0) return
     const placed = placedOf([...audible], cursors, history.length)
     const extended = cursorsNews(history.revision, placed)
     const users = changed.map(([user]) => user)

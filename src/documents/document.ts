@@ -3,12 +3,9 @@
  *
  * It takes edits in and gives out what is to be stored; who is told what is its audience's matter,
  * and when things happen is decided above. What always holds: `revision` counts the operations it
- * has accepted, and `text` is what they made. Of these `unjournaled` were not written down yet and
- * nobody was told of them; `unsaved` are those that the saved text does not have. After
- * `#limitUnsaved` bytes the oldest of those are let go of: only the past they would have been part
- * of loses them, never the text.
+ * has accepted, and `text` is what they made. Of those in `#unjournaled` nobody was told yet.
  */
-import { History, weigh } from "../ot/history.ts"
+import { History } from "../ot/history.ts"
 import type { Operation } from "../ot/operation.ts"
 import { Pieces } from "../ot/pieces.ts"
 import type { Connection } from "../service.ts"
@@ -20,10 +17,8 @@ import { cursorsAt, positionsOf, StoredCursors } from "./cursors.ts"
 import { elementOf, PlainPast } from "./plain.ts"
 import type { SavingState } from "./saving.ts"
 import { type Settings, type Time, windowBytes } from "./settings.ts"
-import type { JournalEntry, PastEdit, Snapshot, Stored } from "./shelf.ts"
-
-/** Four saves' worth: only while nothing can be written does it grow so far. */
-const unsavedLimitBytes = 4 * 1_024 * 1_024
+import type { JournalEntry, Snapshot, Stored } from "./shelf.ts"
+import { Unsaved } from "./unsaved.ts"
 
 /** An edit that somebody wants. */
 export interface Wanted {
@@ -95,8 +90,7 @@ export class Document {
   #savedRevision: number
   #savedAt: number
   #unjournaled: JournalEntry[] = []
-  #unsaved: PastEdit[] = []
-  #unsavedBytes = 0
+  readonly #unsaved = new Unsaved()
 
   constructor({ id, epoch, stored, settings, time }: Origin) {
     const { text = "", revision = 0 } = stored ?? {}
@@ -162,14 +156,14 @@ export class Document {
 
   /** An estimate of the bytes it takes in memory, rather too high. */
   get bytes(): number {
-    return 2 * this.length + this.#history.bytes + this.#unsavedBytes + 4_096
+    return 2 * this.length + this.#history.bytes + this.#unsaved.bytes + 4_096
   }
 
   get savingState(): SavingState {
     return {
       revision: this.revision,
       savedRevision: this.#savedRevision,
-      unsavedBytes: this.#unsavedBytes,
+      unsavedBytes: this.#unsaved.bytes,
       savedAt: this.#savedAt,
       editedAt: this.editedAt,
       protectedAt: this.protectedAt,
@@ -247,14 +241,13 @@ export class Document {
     const entries = this.#history.tail(revision)
     if (entries !== undefined) return entries.map(elementOf)
     const since = revision - this.unsavedFrom
-    return since < 0 || revision > this.revision
-      ? undefined
-      : this.#unsaved.slice(since).map(elementOf)
+    if (since < 0 || revision > this.revision) return undefined
+    return this.#unsaved.entries.slice(since).map(elementOf)
   }
 
   /** The revision from which on all edits are in memory, saved or not. */
   get unsavedFrom(): number {
-    return this.revision - this.#unsaved.length
+    return this.revision - this.#unsaved.entries.length
   }
 
   /** The window may be cut: all editors were sent, or will fetch, what it had. */
@@ -282,7 +275,7 @@ export class Document {
       accessedAt: this.accessedAt,
       authors: this.authors.unsaved,
       authorsFloor: this.authors.floor,
-      past: this.#unsaved,
+      past: this.#unsaved.entries,
     }
   }
 
@@ -292,8 +285,7 @@ export class Document {
     this.unwrittenFrom = undefined
     this.#savedRevision = this.revision
     this.#savedAt = this.#time.now
-    this.#unsaved = []
-    this.#unsavedBytes = 0
+    this.#unsaved.clear()
     this.authors.settle()
   }
 
@@ -311,11 +303,7 @@ export class Document {
     this.#history.accept({ user, operation, at })
     this.cursors.move(operation, user)
     this.#unjournaled.push({ document, epoch, revision, user, author: numbered, operation })
-    this.#unsaved.push({ user, at, operation })
-    this.#unsavedBytes += weigh(operation)
-    while (this.#unsavedBytes > unsavedLimitBytes && this.#unsaved.length > 1) {
-      this.#unsavedBytes -= weigh((this.#unsaved.shift() as PastEdit).operation)
-    }
+    this.#unsaved.add({ user, at, operation })
     this.editedAt = at
     this.accessedAt = at
   }

@@ -13,7 +13,6 @@ import type { FromEditor } from "../wire/documents.ts"
 import {
   documentsProtocol,
   type Join,
-  type Role,
   type Shape,
   type ToEditor,
 } from "../wire/documents-shapes.ts"
@@ -34,6 +33,7 @@ import { Scribe } from "./scribe.ts"
 import { defaults, joinMs, type Settings } from "./settings.ts"
 import type { Shelf } from "./shelf.ts"
 import { Upkeep } from "./upkeep.ts"
+import { type View, viewOf } from "./view.ts"
 
 export interface DocumentsOptions {
   readonly shelf: Shelf
@@ -51,20 +51,6 @@ interface Visit {
   readonly openedAt: number
   /** Undefined until an extended editor has joined. */
   editor: Editor | undefined
-}
-
-/** A document as HTTP tells of it. One that is unknown looks like an empty one. */
-export interface View {
-  readonly role: Role
-  readonly text: string
-  /** In code points. */
-  readonly length: number
-  readonly epoch: string
-  readonly revision: number
-  readonly language: string | undefined
-  readonly isProtected: boolean
-  /** In ms since 1970; undefined for never. */
-  readonly expiresAt: number | undefined
 }
 
 export class Documents implements Service<FromEditor, ToEditor> {
@@ -219,11 +205,7 @@ export class Documents implements Service<FromEditor, ToEditor> {
     const resident = this.#residents.find(id)
     const role = this.gate.admit(id, resident, caller)
     if (resident !== undefined) this.#publishing.now(resident)
-    const document = resident ?? this.#read(id)
-    if (document === undefined) return { ...nothing, role }
-    const { text, length, epoch, revision, language, otp, expiresAt } = document
-    const isProtected = otp !== undefined
-    return { role, text, length, epoch, revision, language, isProtected, expiresAt }
+    return viewOf(resident ?? this.#read(id), role)
   }
 
   #shapeOf(params: ReadonlyMap<string, string>): Shape {
@@ -249,9 +231,7 @@ export class Documents implements Service<FromEditor, ToEditor> {
     const epoch = read?.epoch ?? this.#options.shelf.newEpoch()
     const document = read ?? new Document({ id, epoch, stored: undefined, settings, time })
     this.#residents.add(document)
-    // It may have left memory so short ago that the disk has not got all of it yet.
-    if (this.#scribe.isDurable) document.durable = document.revision
-    else this.#scribe.committed(document)
+    this.#scribe.loaded(document)
     return document
   }
 
@@ -322,17 +302,6 @@ export class Documents implements Service<FromEditor, ToEditor> {
       visit.seat.connection.close("timed-out", "no Join came")
     }
   }
-}
-
-/** What an unknown document looks like: an empty one. No real epoch has this name. */
-const nothing: Omit<View, "role"> = {
-  text: "",
-  length: 0,
-  epoch: "new",
-  revision: 0,
-  language: undefined,
-  isProtected: false,
-  expiresAt: undefined,
 }
 
 // Where the store is in memory nothing outlives eviction, so that is when a document is deleted.

@@ -110,6 +110,8 @@ export class Saver {
     let count = 0
     let length = 0
     for (const document of [...documents]) {
+      // What is journaled after the save that holds it would keep its row for ever.
+      if (document.isDirty) continue
       count += 1
       length += document.length
       if (count > tickDocuments || (count > 1 && length > tickLength)) return

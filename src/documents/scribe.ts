@@ -44,11 +44,6 @@ export class Scribe {
     return this.#failuresInRow < failuresLimit
   }
 
-  /** Whether the disk itself has all that was committed. */
-  get isDurable(): boolean {
-    return this.#asked.size === 0 && this.#since.size === 0
-  }
-
   /** Journals what `documents` have accepted, as one row. After it everyone may be told of it. */
   journal(documents: readonly Document[]): void {
     const batch = documents.map((document) => {
@@ -82,6 +77,13 @@ export class Scribe {
     if (!this.#shelf.durable) return
     this.#since.set(document, document.revision)
     this.#ask()
+  }
+
+  /** `document` was read from the shelf. It may have left memory so short ago that the disk lacks some of it. */
+  loaded(document: Document): void {
+    const isDurable = this.#asked.size === 0 && this.#since.size === 0
+    if (isDurable && this.#shelf.durable) document.durable = document.revision
+    else this.committed(document)
   }
 
   /** Writes down that `document` was just used. What fails here is worth no more than a line in the log. */

@@ -1,0 +1,38 @@
+/**
+ * A document as HTTP tells of it. What always holds: one that is unknown looks like an empty one,
+ * so that asking tells nobody which there are.
+ */
+import type { Role } from "../wire/documents-shapes.ts"
+import type { Document } from "./document.ts"
+
+export interface View {
+  readonly role: Role
+  readonly text: string
+  /** In code points. */
+  readonly length: number
+  readonly epoch: string
+  readonly revision: number
+  readonly language: string | undefined
+  readonly isProtected: boolean
+  /** In ms since 1970; undefined for never. */
+  readonly expiresAt: number | undefined
+}
+
+/** What an unknown document looks like. No real epoch has this name. */
+const unknown: Omit<View, "role"> = {
+  text: "",
+  length: 0,
+  epoch: "new",
+  revision: 0,
+  language: undefined,
+  isProtected: false,
+  expiresAt: undefined,
+}
+
+/** `document` as it is now, for one who has `role` in it. */
+export function viewOf(document: Document | undefined, role: Role): View {
+  if (document === undefined) return { ...unknown, role }
+  const { text, length, epoch, revision, language, otp, expiresAt } = document
+  const isProtected = otp !== undefined
+  return { role, text, length, epoch, revision, language, isProtected, expiresAt }
+}
