@@ -83,6 +83,29 @@ test("DC74 DC78 one that is typed in all the time is saved every five minutes", 
   assert.ok(count >= 400 && count <= 500, `${count} saves of 100 documents in 21 minutes`)
 })
 
+test("DC78 a save in the middle of a gathering leaves nothing in the journal for ever", (t) => {
+  const server = pad(t, { settings: { joinsPerMinute: 1e9 } })
+  const crowd = Array.from({ length: 500 }, (_, index) => {
+    return server.extend("notes", `e${index}`, {}, { address: `192.0.2.${index % 250}` })
+  })
+  const a = crowd[0] as FarEnd
+  for (let at = 0; at < 15; at += 1) {
+    type(a, at)
+    server.pass(at === 14 ? 20 * second - 30 : 20 * second)
+  }
+  type(a, 15)
+  server.pass(20)
+  // It waits for the next flush, and five minutes after the start the document is due.
+  type(a, 16)
+  server.pass(10)
+  server.pass(5 * minute)
+  assert.equal(row(server, "notes")?.revision, 17)
+  const rows = server.store
+    .prepare<{ count: number }>("SELECT count(*) AS count FROM journal")
+    .get()
+  assert.equal(rows?.count, 0)
+})
+
 test("DC21 DC77 when the last one leaves what changed is saved at once, and nothing else", (t) => {
   const server = pad(t)
   const a = server.extend("notes", "a")

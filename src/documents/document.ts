@@ -140,11 +140,6 @@ export class Document {
     return this.plain.offset
   }
 
-  /** It has never held anything. */
-  get isFresh(): boolean {
-    return this.revision === 0 && this.length === 0
-  }
-
   /** Something of it is worth keeping: else it is never stored (DC22). */
   get isWorthKeeping(): boolean {
     return this.isStored || this.revision > 0 || this.otp !== undefined

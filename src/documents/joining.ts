@@ -132,7 +132,7 @@ export class Joining {
       revision: document.revision - (tail?.length ?? 0),
       head: document.revision,
       applied,
-      fresh: document.isFresh,
+      fresh: document.revision === 0 && document.length === 0,
       ...(tail === undefined ? { text: document.text } : {}),
       language: document.language ?? null,
       protected: document.otp !== undefined,
