@@ -264,6 +264,15 @@ test("DC1 DC2 an id is the rest of the path; what is none is refused before the 
   }
 })
 
+test("DC104 SV22 who asks too often is told over HTTP when to come back", async (t) => {
+  const { url } = await startServer(t)
+  const ask = () => fetch(`${url}/api/document/notes/protect`, { method: "POST", body: "{}" })
+  let answer = await ask()
+  for (let n = 0; n < 120; n++) answer = await ask()
+  assert.equal(answer.status, 429)
+  assert.equal(answer.headers.get("retry-after"), "60")
+})
+
 test("DC17 SV16 at its limit a document takes no further editor, and says so before the handshake", async (t) => {
   const server = await startServer(t, { maxEditors: 2 })
   await plain(server, "notes")

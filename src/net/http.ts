@@ -25,7 +25,7 @@ import type { Connections } from "./connections.ts"
 import type { Gate } from "./gate.ts"
 import { Page, type PageOptions } from "./page.ts"
 import { cookiesOf, targetOf } from "./target.ts"
-import type { WebSockets } from "./websocket.ts"
+import { retryAfter, type WebSockets } from "./websocket.ts"
 
 /** What a request may take: of header bytes and lines, and of time until its headers and its body are here, in ms. */
 const requestLimits = {
@@ -229,7 +229,10 @@ export class HttpListener {
         "http route",
         () => route.answer(request, reply),
         ({ code, message }) => {
-          reply({ status: statusOf(code), body: code === "internal" ? "internal error" : message })
+          const status = statusOf(code)
+          const wait = retryAfter.get(status)
+          const headers = wait === undefined ? {} : { "retry-after": wait }
+          reply({ status, headers, body: code === "internal" ? "internal error" : message })
         },
       )
     })

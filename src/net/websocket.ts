@@ -22,7 +22,7 @@ import { restOf, targetOf, tokenOf } from "./target.ts"
 const reasonBytes = 123
 
 /** After how many seconds whom we refuse for now may try again, by HTTP status. */
-const retryAfter: ReadonlyMap<number, string> = new Map([
+export const retryAfter: ReadonlyMap<number, string> = new Map([
   [503, "5"],
   [429, "60"], // what is limited before the handshake is limited by the minute
 ])
