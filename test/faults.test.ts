@@ -4,67 +4,19 @@
  */
 import assert from "node:assert/strict"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
-import { once } from "node:events"
 import { closeSync, openSync, rmSync, statSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { type TestContext, test } from "node:test"
-import { WebSocket } from "ws"
-import { codePointCount } from "../src/ot/codepoints.ts"
-import { assertOnce, Bell, type Heard, Host, Marks, RawEditor } from "./fault-parts.ts"
+import { assertOnce, Bell, Host, Marks } from "./fault-parts.ts"
 import { temporaryDirectory } from "./harness.ts"
-
-/** A plain editor by hand. What it is told is all from 0, so what it has counted is its revision. */
-class PlainEditor {
-  text = ""
-  revision = 0
-  readonly #socket: WebSocket
-
-  constructor(host: Host, id: string, bell: Bell, headers: Record<string, string> = {}) {
-    this.#socket = new WebSocket(`${host.url.replace("http", "ws")}/api/socket/${id}`, { headers })
-    this.#socket.on("message", (data) => {
-      const message = JSON.parse(String(data)) as Heard // as the manual of the protocol has it
-      if ("History" in message) {
-        const { start, operations } = message.History
-        assert.equal(start, this.revision)
-        for (const { operation } of operations) this.#insert(operation)
-      }
-      bell.ring()
-    })
-    this.#socket.on("error", () => {}) // told by "close" as well
-    this.#socket.on("close", bell.ring)
-  }
-
-  get isOver(): boolean {
-    return this.#socket.readyState === WebSocket.CLOSED
-  }
-
-  /** Resolves when it may type. */
-  async here(): Promise<void> {
-    if (this.#socket.readyState !== WebSocket.OPEN) await once(this.#socket, "open")
-  }
-
-  /** Types at the beginning, where nobody else's edit comes before it. */
-  type(inserted: string): void {
-    const length = codePointCount(this.text)
-    const operation = length === 0 ? [inserted] : [inserted, length]
-    this.#socket.send(JSON.stringify({ Edit: { revision: this.revision, operation } }))
-  }
-
-  drop(): void {
-    this.#socket.terminate()
-  }
-
-  // Everybody here types at the beginning.
-  #insert([inserted]: readonly unknown[]): void {
-    this.text = `${inserted}${this.text}`
-    this.revision += 1
-  }
-}
+import { type Heard, PlainEditor, RawEditor } from "./raw-editor.ts"
 
 /** How a disk is made full under a running server, and how it gets room again. */
 interface Shortage {
   readonly settings: Readonly<Record<string, string>>
   readonly within: readonly string[]
+  /** Whether it strikes the next life of the server too. */
+  readonly strikes: "this process" | "all processes"
   fill(host: Host): void
   free(host: Host): void
 }
@@ -82,6 +34,7 @@ async function smallDisk(t: TestContext): Promise<Shortage | string> {
     owner.stdout.once("data", () => resolve(""))
     owner.stderr.once("data", (words) => resolve(String(words).trim()))
     owner.once("error", ({ message }) => resolve(message))
+    owner.once("exit", (code) => resolve(`it ended with ${code}`))
   })
   if (answer !== "") return answer
   const { pid } = owner
@@ -90,6 +43,7 @@ async function smallDisk(t: TestContext): Promise<Shortage | string> {
   return {
     settings: { DATA_DIR: place },
     within: ["nsenter", "-t", `${pid}`, "-U", "-m", "--preserve-credentials"],
+    strikes: "all processes",
     fill: () => fillUp(filler),
     free: () => rmSync(filler),
   }
@@ -115,6 +69,7 @@ function fileLimit(t: TestContext): Shortage | string {
   return {
     settings: { DATA_DIR: temporaryDirectory(t) },
     within: [],
+    strikes: "this process",
     fill(host) {
       const sizes = ["quartet.db", "quartet.db-wal"].map(
         (name) => statSync(join(host.directory, name)).size,
@@ -137,7 +92,7 @@ async function typeThroughShortage(t: TestContext, shortage: Shortage): Promise<
   const next = () => (isTyping ? marks.next(largeEdit) : undefined)
   const editor = () => new RawEditor({ url: host.url, id: "notes", bell, next })
   const [ada, bob, late] = [editor(), editor(), editor()]
-  const pia = new PlainEditor(host, "notes", bell)
+  const pia = new PlainEditor({ url: host.url, id: "notes", bell })
   for (const each of [ada, bob]) each.come()
   await bell.until("all are here", () => ada.isHere && bob.isHere)
   ada.type(marks.next())
@@ -176,6 +131,12 @@ async function typeThroughShortage(t: TestContext, shortage: Shortage): Promise<
   assert.equal(ada.warnings.length, 1)
   for (const each of [ada, bob, late, pia]) each.drop()
   await host.end("SIGKILL")
+  if (shortage.strikes === "all processes") {
+    // What was journaled cannot be put into its text now, and is not given up for that.
+    shortage.fill(host)
+    await assert.rejects(host.start(), /ended with 1: quartet: .*full/)
+    shortage.free(host)
+  }
   await host.start()
   assertOnce(await host.text("notes"), marks.typed)
 }
@@ -303,7 +264,8 @@ test("DC81 DC82 a stop amid a thousand edited documents saves what anyone was to
   // Each from an address of its own: one alone may not make so many documents.
   const editors = ids.map((id, index) => {
     const address = `10.0.${index >> 8}.${index & 255}`
-    return new PlainEditor(host, encodeURIComponent(id), bell, { "x-forwarded-for": address })
+    const headers = { "x-forwarded-for": address }
+    return new PlainEditor({ url: host.url, id: encodeURIComponent(id), bell, headers })
   })
   await Promise.all(editors.map((editor) => editor.here()))
   for (const [index, editor] of editors.entries()) editor.type(`${index} `.repeat(2_000))

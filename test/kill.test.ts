@@ -14,8 +14,9 @@ import { type TestContext, test } from "node:test"
 import { pathToFileURL } from "node:url"
 import { connect, Operation, type SharedText } from "../src/client/client.ts"
 import { codePointCount } from "../src/ot/codepoints.ts"
-import { assertOnce, Bell, Host, longLine, Marks, RawEditor } from "./fault-parts.ts"
+import { assertOnce, Bell, Host, type Line, longLine, Marks } from "./fault-parts.ts"
 import { startServer, temporaryDirectory } from "./harness.ts"
+import { RawEditor } from "./raw-editor.ts"
 
 const rounds = Number(process.env["ROUNDS"] ?? 15)
 /** So many rounds are played on one set of files, by one set of editors. */
@@ -53,13 +54,13 @@ class World {
   /** What editors were told that no editor should ever hear. */
   readonly complaints: string[] = []
   isTyping = true
-  readonly #far: string
+  /** What editors far away have to the host. */
+  readonly line: Line
   #editors = 0
 
-  /** `far` is where a long line to the host begins. */
-  constructor(host: Host, far: string) {
+  constructor(host: Host, line: Line) {
     this.host = host
-    this.#far = far
+    this.line = line
     this.places = documents.map(({ id, shared, raw }) => {
       const place: Place = { id, marks: new Marks(), shared: [], raw: [], epoch: "" }
       for (let count = 0; count < shared; count += 1) place.shared.push(this.#share(place))
@@ -100,11 +101,11 @@ class World {
     })
   }
 
-  // Every other one sits far away. Types twice whenever it has nothing on its way, so that one waits behind the other, and
-  // once each time it could not come back.
+  // Every other one sits far away. Each types twice whenever it has nothing on its way, so that one
+  // edit waits behind the other, and once each time it could not come back.
   #share({ id, marks }: Place): SharedText {
     const number = this.#editors++
-    const url = number % 2 === 0 ? this.host.url : this.#far
+    const url = number % 2 === 0 ? this.host.url : this.line.url
     const text = connect(url).documents.open(id, { name: `editor ${number}` })
     const type = () => {
       if (!this.isTyping || text.state === "closed") return
@@ -138,8 +139,8 @@ class World {
       if (isVisitor && left % 3 === 0) queueMicrotask(() => editor.come())
       return place.marks.next()
     }
-    const { url } = this.host
-    const editor = new RawEditor({ url, id: place.id, bell: this.bell, next })
+    const { id } = place
+    const editor = new RawEditor({ url: this.host.url, id, bell: this.bell, next })
     return editor
   }
 }
@@ -176,7 +177,10 @@ async function playRound(world: World, ending: Ending): Promise<void> {
   // Early moments are likelier: then some are not back yet, and others resend.
   const end = bell.rings + Math.floor(Math.random() ** 2 * longestRound)
   await bell.until("enough has happened", () => bell.rings >= end)
-  const code = await host.end(ending === "stop" ? "SIGTERM" : "SIGKILL")
+  const ended = host.end(ending === "stop" ? "SIGTERM" : "SIGKILL")
+  // A machine that dies takes with it what was on its way.
+  if (ending !== "stop") world.line.cut()
+  const code = await ended
   if (ending === "stop") {
     assert.equal(code, 0)
     assert.equal(host.logged("documents flushed")[0]?.["failed"], 0)
