@@ -32,7 +32,7 @@ export async function benchCliff(bench: Bench): Promise<void> {
             await Room.open(target, { id: `cliff-${run}-${index}`, editors: 1, text }),
           ],
           load: async ([room]: readonly Room[]) =>
-            room === undefined ? 0 : pipelined(room, { seconds: 1.5, inFlight: 128, place }),
+            room === undefined ? 0 : pipelined(room, { seconds: 1.2, inFlight: 128, place }),
         }
         const cost = perEdit(await once(target, contest, ""))
         if (run > 0) costs.push(cost)
