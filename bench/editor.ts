@@ -80,6 +80,7 @@ export class Editor {
       },
       target.kind === "floor" ? this.#heardAtFloor : this.#heard,
     )
+    this.#socket.onClosed = (code) => this.#room.fail(`editor ${this.id} was closed with ${code}`)
     const client = String(this.id).padStart(22, "A")
     if (isExtended) this.#socket.send(JSON.stringify({ Join: { client } }))
     if (target.kind === "quartet") await joined

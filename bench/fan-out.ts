@@ -130,7 +130,7 @@ export async function benchDocuments(bench: Bench): Promise<void> {
   const costs: { quartet: number[]; floor: number[] } = { quartet: [], floor: [] }
   for (const kind of ["quartet", "floor"] as const) {
     await withTarget(kind, bench, async (target) => {
-      for (const rate of [2_500, 5_000, 7_500, 10_000, 12_500, 15_000, 20_000]) {
+      for (const rate of [2_500, 5_000, 10_000, 15_000, 20_000, 25_000, 30_000]) {
         const runs: Run[] = []
         while (runs.length < bench.runs && !isWithin(runs, limitMs)) {
           runs.push(await once(target, everywhere(rate), `at-${rate}-${runs.length}`))

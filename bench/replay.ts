@@ -3,23 +3,26 @@
  *
  * Each writer sends an edit as soon as he has heard all of the others' that it was written after,
  * and the server has accepted all that stand before it in the file: so its order is the file's.
- * His own he need not have heard, up to a limit. All editors are plain ones: their protocol takes
- * edits one behind the other.
+ * His own he need not have heard, up to a limit. All editors are plain ones, who hear of nothing
+ * but edits; in a session that is too long for them (DC55) extended ones.
  */
 import { type Place, Room } from "./editors.ts"
 import type { Plan } from "./trace.ts"
 
 /** Edits that were sent and that nobody has heard yet. */
 const inFlight = 256
+/** A server may end plain editors once so much has happened. */
+const plainLimit = 50_000
 
 /** Lets the writers and `readers` more editors in. All of them keep what they hear. */
 export function openReplay(
   target: Place,
-  { agents }: Plan,
+  { agents, edits }: Plan,
   { id, readers }: { readonly id: string; readonly readers: number },
 ): Promise<Room> {
   const editors = agents + readers
-  return Room.open(target, { id, editors, text: "", shape: "plain", mirrors: editors })
+  const shape = edits.length < plainLimit ? ({ shape: "plain" } as const) : {}
+  return Room.open(target, { id, editors, text: "", ...shape, mirrors: editors })
 }
 
 /** Resolves with the number of edits, once everybody in the room has heard all of them. */

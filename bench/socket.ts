@@ -33,8 +33,8 @@ const emptyClose = Buffer.from([0x88, 0x80, 0, 0, 0, 0])
 export class LoadSocket {
   /** Bytes read since the handshake, frame headers too. */
   bytes = 0
-  /** The code with which the far end closed it. */
-  closedWith: number | undefined
+  /** Called with the code with which the far end closes it. */
+  onClosed: (code: number) => void = () => {}
   readonly #socket: Socket
   readonly #heard: Heard
   #opened: ((socket: this) => void) | undefined
@@ -141,7 +141,9 @@ export class LoadSocket {
   #control(opcode: number, payload: Buffer): void {
     if (opcode === pingOpcode) this.#socket.write(emptyPong)
     if (opcode !== closeOpcode) return
-    this.closedWith = payload.length >= 2 ? payload.readUInt16BE(0) : 1005
+    // The answer to our own closing ends here too.
+    if (!this.#socket.writableEnded)
+      this.onClosed(payload.length >= 2 ? payload.readUInt16BE(0) : 0)
     this.#socket.end(emptyClose)
   }
 
