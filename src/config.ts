@@ -5,10 +5,11 @@
  * throws one ConfigError that names every bad variable. Nothing is read later and nothing
  * reloads. A new setting goes into `Config`, `readConfig` and docs/operating.md.
  */
+import { type Environment, Reader } from "./config-reader.ts"
 import type { Level } from "./log.ts"
 
 /** The parts that this release has; PARTS chooses among them. */
-export const allParts = ["documents"] as const
+export const allParts = ["documents", "relay"] as const
 export type Part = (typeof allParts)[number]
 
 /** Every setting, named like its variable. Units stand in the names. */
@@ -50,7 +51,30 @@ export interface Config {
   readonly editsPerSecond: number
   readonly joinsPerMinute: number
   readonly documentsDialect: "kolabpad" | "rustpad"
+  /** What tokens are checked with; without it everyone is anonymous. */
+  readonly tokenKey: TokenKeyPlace | undefined
+  readonly jwtAudience: string
+  readonly jwtIssuer: string | undefined
+  /** What replicas without a token may do; undefined where the key for tokens and HOST decide. */
+  readonly relayAnonymous: "off" | "viewer" | "editor" | undefined
+  /** Opens the relay's admin API, beside tokens whose role is admin. */
+  readonly relayAdminToken: string | undefined
+  readonly relayCopies: "off" | "sqlite"
+  /** 32 bytes that seal copies. */
+  readonly relayCopyKey: string | undefined
+  /** Patterns of rooms that are closed to everyone. */
+  readonly relayDeny: readonly string[]
+  /** Limits and choices of the relay, by name; the relay checks them. */
+  readonly relayLimits: Readonly<Record<string, unknown>>
+  /** Who we are to other servers and in `/health`; undefined for a name made up at the start. */
+  readonly serverId: string | undefined
 }
+
+/** Where the key for tokens lies: here, in a PEM or JWK file, or at an address. */
+export type TokenKeyPlace =
+  | { readonly kind: "secret"; readonly secret: string }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "jwks"; readonly url: string }
 
 /** The variables that `readConfig` reads. `quartet serve` takes each as a flag. */
 export const variables = [
@@ -86,19 +110,23 @@ export const variables = [
   "EDITS_PER_SECOND",
   "JOINS_PER_MINUTE",
   "DOCUMENTS_DIALECT",
+  "JWT_SECRET",
+  "JWT_PUBLIC_KEY",
+  "JWT_JWKS_URL",
+  "JWT_AUDIENCE",
+  "JWT_ISSUER",
+  "SERVER_ID",
+  "RELAY_ANONYMOUS",
+  "RELAY_ADMIN_TOKEN",
+  "RELAY_COPIES",
+  "RELAY_COPY_KEY",
+  "RELAY_DENY",
+  "RELAY_LIMITS",
 ] as const
 export type Variable = (typeof variables)[number]
 
-/** Variables by name, as a process has them. */
-export type Environment = Readonly<Record<string, string | undefined>>
-
-/** Says every bad value, one sentence a line. */
-export class ConfigError extends Error {
-  constructor(problems: readonly string[]) {
-    super(problems.join("\n"))
-    this.name = "ConfigError"
-  }
-}
+/** A shorter secret could be guessed from one token. */
+const secretBytes = 32
 
 /** Reads the whole configuration. Throws ConfigError with every bad value in it. */
 export function readConfig(environment: Environment): Config {
@@ -108,10 +136,10 @@ export function readConfig(environment: Environment): Config {
     host: read.text("HOST", "127.0.0.1"),
     port: read.whole("PORT", 3030, [0, 65_535]),
     pathPrefix: read.path("BASE_PATH"),
-    parts: read.parts("PARTS"),
+    parts: read.someOf("PARTS", allParts),
     dataDir,
     sqliteUri: read.text("SQLITE_URI", `${dataDir.replace(/\/+$/, "")}/quartet.db`),
-    tls: read.tls(),
+    tls: tlsOf(read),
     allowedOrigins: read.origins("ALLOWED_ORIGINS"),
     frameAncestors: read.ancestors("FRAME_ANCESTORS"),
     trustProxy: read.whole("TRUST_PROXY", 0, [0, 16]),
@@ -136,138 +164,71 @@ export function readConfig(environment: Environment): Config {
     editsPerSecond: read.whole("EDITS_PER_SECOND", 200, [0, 1_000_000]),
     joinsPerMinute: read.whole("JOINS_PER_MINUTE", 300, [1, 1_000_000]),
     documentsDialect: read.oneOf("DOCUMENTS_DIALECT", ["kolabpad", "rustpad"]),
+    tokenKey: tokenKeyOf(read),
+    jwtAudience: read.text("JWT_AUDIENCE", "quartet"),
+    jwtIssuer: read.optional("JWT_ISSUER"),
+    serverId: read.optional("SERVER_ID"),
+    ...relaySettingsOf(read),
   }
   if (config.drainSeconds >= config.shutdownTimeoutSeconds) {
     read.problem("DRAIN_SECONDS: must be less than SHUTDOWN_TIMEOUT_SECONDS")
   }
-  read.finish()
+  read.finish(variables, allParts)
   return Object.freeze(config)
 }
 
-/** Reads variables one by one and gathers what is wrong with them. An empty variable counts as not set. */
-class Reader {
-  readonly #environment: Environment
-  readonly #problems: string[] = []
-
-  constructor(environment: Environment) {
-    this.#environment = environment
-  }
-
-  problem(sentence: string): void {
-    this.#problems.push(sentence)
-  }
-
-  text(name: Variable, fallback: string): string {
-    return this.#value(name) ?? fallback
-  }
-
-  number(name: Variable, fallback: number, range: readonly [number, number]): number {
-    return this.#inRange(name, fallback, { range, kind: "a number", fits: Number.isFinite })
-  }
-
-  whole(name: Variable, fallback: number, range: readonly [number, number]): number {
-    return this.#inRange(name, fallback, { range, kind: "a whole number", fits: Number.isInteger })
-  }
-
-  /** The first of `values` is the default. */
-  oneOf<T extends string>(name: Variable, values: readonly [T, ...T[]]): T {
-    const value = this.#value(name)
-    if (value === undefined) return values[0]
-    const found = values.find((each) => each === value)
-    if (found === undefined) this.problem(`${name}: "${value}" is not one of ${values.join(", ")}`)
-    return found ?? values[0]
-  }
-
-  path(name: Variable): string {
-    const value = this.#value(name) ?? "/"
-    if (!/^[\w\-./~]*$/.test(value) || value.includes("..")) {
-      this.problem(`${name}: "${value}" is not a path like /quartet/`)
-    }
-    return `/${value}/`.replace(/\/+/g, "/")
-  }
-
-  parts(name: Variable): readonly Part[] {
-    const value = this.#value(name)
-    if (value === undefined) return allParts
-    const wanted = list(value)
-    for (const each of wanted) {
-      if (allParts.every((part) => part !== each)) {
-        this.problem(`${name}: "${each}" is not one of ${allParts.join(", ")}`)
-      }
-    }
-    return allParts.filter((part) => wanted.includes(part))
-  }
-
-  tls(): Config["tls"] {
-    const cert = this.#value("TLS_CERT")
-    const key = this.#value("TLS_KEY")
-    if (cert !== undefined && key !== undefined) return { cert, key }
-    if (cert !== undefined) this.problem("TLS_CERT: needs TLS_KEY beside it")
-    if (key !== undefined) this.problem("TLS_KEY: needs TLS_CERT beside it")
-    return undefined
-  }
-
-  origins(name: Variable): readonly string[] {
-    const origins = list(this.#value(name) ?? "")
-    for (const origin of origins) {
-      if (!isOrigin(origin)) {
-        this.problem(`${name}: "${origin}" is not an origin like https://pad.example.org`)
-      }
-    }
-    return origins
-  }
-
-  ancestors(name: Variable): string {
-    const value = this.#value(name) ?? "'self'"
-    const words = value.split(/[\s,]+/).filter((word) => word !== "")
-    for (const word of words) {
-      if (word !== "'self'" && word !== "'none'" && !isOrigin(word)) {
-        this.problem(`${name}: "${word}" is not 'self', 'none' or an origin`)
-      }
-    }
-    return words.join(" ")
-  }
-
-  /** Throws if anything was wrong, a misspelt variable of a part of ours included. */
-  finish(): void {
-    const known = new Set<string>(variables)
-    for (const name of Object.keys(this.#environment)) {
-      const ours = allParts.some((part) => name.startsWith(`${part.toUpperCase()}_`))
-      if (ours && !known.has(name)) this.problem(`${name}: there is no such setting`)
-    }
-    if (this.#problems.length > 0) throw new ConfigError(this.#problems)
-  }
-
-  #value(name: Variable): string | undefined {
-    const value = this.#environment[name]?.trim()
-    return value === "" ? undefined : value
-  }
-
-  #inRange(name: Variable, fallback: number, wanted: Wanted): number {
-    const value = this.#value(name)
-    if (value === undefined) return fallback
-    const [low, high] = wanted.range
-    const number = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN
-    if (!wanted.fits(number) || number < low || number > high) {
-      this.problem(`${name}: "${value}" is not ${wanted.kind} from ${low} to ${high}`)
-    }
-    return number
-  }
+function tlsOf(read: Reader): Config["tls"] {
+  const [cert, key] = [read.optional("TLS_CERT"), read.optional("TLS_KEY")]
+  if (cert !== undefined && key !== undefined) return { cert, key }
+  if (cert !== undefined) read.problem("TLS_CERT: needs TLS_KEY beside it")
+  if (key !== undefined) read.problem("TLS_KEY: needs TLS_CERT beside it")
+  return undefined
 }
 
-interface Wanted {
-  readonly range: readonly [low: number, high: number]
-  readonly kind: string
-  readonly fits: (value: number) => boolean
+function tokenKeyOf(read: Reader): TokenKeyPlace | undefined {
+  const names = ["JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL"]
+  const [secret, path, url] = names.map((name) => read.optional(name))
+  if ([secret, path, url].filter((each) => each !== undefined).length > 1) {
+    read.problem(`${names.join(", ")}: set one of them, not several`)
+  }
+  if (secret !== undefined) {
+    const bytes = Buffer.byteLength(secret)
+    if (bytes < secretBytes) {
+      read.problem(`JWT_SECRET: has ${bytes} bytes, ${secretBytes} are the least`)
+    }
+    return { kind: "secret", secret }
+  }
+  if (path !== undefined) return { kind: "file", path }
+  if (url === undefined) return undefined
+  if (!isSafe(url)) read.problem(`JWT_JWKS_URL: "${url}" is not an https address`)
+  return { kind: "jwks", url }
 }
 
-function list(value: string): readonly string[] {
-  return value
-    .split(",")
-    .map((each) => each.trim())
-    .filter((each) => each !== "")
+/** Over https, or on this machine. */
+function isSafe(url: string): boolean {
+  if (!URL.canParse(url)) return false
+  const { protocol, hostname } = new URL(url)
+  const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(hostname)
+  return protocol === "https:" || (protocol === "http:" && isHere)
 }
 
-function isOrigin(value: string): boolean {
-  return URL.canParse(value) && new URL(value).origin === value
+function relaySettingsOf(read: Reader) {
+  const isSaid = read.optional("RELAY_ANONYMOUS") !== undefined
+  const anonymous = read.oneOf("RELAY_ANONYMOUS", ["off", "viewer", "editor"])
+  const adminToken = read.optional("RELAY_ADMIN_TOKEN")
+  if (adminToken !== undefined && Buffer.byteLength(adminToken) < secretBytes) {
+    read.problem(`RELAY_ADMIN_TOKEN: is shorter than ${secretBytes} bytes`)
+  }
+  const copyKey = read.optional("RELAY_COPY_KEY")
+  if (copyKey !== undefined && !/^[\w-]{43}$/.test(copyKey)) {
+    read.problem("RELAY_COPY_KEY: is not 32 bytes in base64url, which are 43 characters")
+  }
+  return {
+    relayAnonymous: isSaid ? anonymous : undefined,
+    relayAdminToken: adminToken,
+    relayCopies: read.oneOf("RELAY_COPIES", ["off", "sqlite"]),
+    relayCopyKey: copyKey,
+    relayDeny: read.words("RELAY_DENY"),
+    relayLimits: read.object("RELAY_LIMITS"),
+  }
 }

@@ -45,9 +45,19 @@ export interface Service<In, Out> {
   stop(): void
 }
 
+/** What somebody with a token may do in a room: look; change; and govern. Each may what the ones before may. */
+export type Role = "viewer" | "editor" | "admin"
+
 /** What a checked token says. At `until`, in ms since 1970, its connection is closed as "unauthenticated". */
 export interface Identity {
   readonly subject: string
+  readonly role: Role
+  /** Rooms it is good for, as patterns in which `*` is any run of characters. Undefined when it names none. */
+  readonly places: readonly string[] | undefined
+  /** What it may do where rights are told apart by name; undefined when it does not say. */
+  readonly rights: readonly string[] | undefined
+  /** When it was issued, in ms since 1970: a revocation spares newer ones. */
+  readonly since: number | undefined
   readonly until: number
 }
 
@@ -64,6 +74,10 @@ export interface Connection<Out> {
   readonly params: ReadonlyMap<string, string>
   /** Who its token says it is; undefined where its route asks for none. */
   readonly identity: Identity | undefined
+  /** It has brought a newer token of the same subject: from here on that one's end counts. */
+  renew(identity: Identity): void
+  /** Whether the far end took its leave in good order, when it is gone: not cut off, and for no fault. */
+  readonly saidGoodbye: boolean
   /** Sends, and never skips. A far end that cannot keep up is closed as "slow". */
   send(message: Out): void
   /** Sends what a newer message under the same `key` makes worthless; only the newest waits. False if it had to wait. */

@@ -1,7 +1,8 @@
 /** What readConfig promises to whoever sets variables. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { ConfigError, readConfig, variables } from "../src/config.ts"
+import { readConfig, variables } from "../src/config.ts"
+import { ConfigError } from "../src/config-reader.ts"
 
 test("SV1 an empty environment gives a whole configuration", () => {
   const config = readConfig({})
@@ -44,13 +45,27 @@ test("DC108 SV2 every bad value stops the start, and all are told at once", () =
         "DRAIN_SECONDS: must be less than SHUTDOWN_TIMEOUT_SECONDS",
         'EXPIRY_DAYS: "-1" is not a number from 0.0001 to 36500',
         'MAX_DOCUMENT_SIZE_KB: "1e9" is not a whole number from 1 to 16384',
-        'PARTS: "piano" is not one of documents',
+        'PARTS: "piano" is not one of documents, relay',
         'PORT: "x" is not a whole number from 0 to 65535',
         "TLS_CERT: needs TLS_KEY beside it",
       ])
       return true
     },
   )
+})
+
+test("SV2 SV35 the key for tokens is one of three, and long or far away enough", () => {
+  const keyOf = (environment: Record<string, string>) => readConfig(environment).tokenKey
+  assert.equal(keyOf({}), undefined)
+  const secret = "a secret of at least thirty-two bytes"
+  assert.deepEqual(keyOf({ JWT_SECRET: secret }), { kind: "secret", secret })
+  assert.deepEqual(keyOf({ JWT_PUBLIC_KEY: "key.pem" }), { kind: "file", path: "key.pem" })
+  for (const url of ["https://keys.example/jwks", "http://127.0.0.1:8080/jwks"]) {
+    assert.deepEqual(keyOf({ JWT_JWKS_URL: url }), { kind: "jwks", url })
+  }
+  assert.throws(() => keyOf({ JWT_SECRET: "short" }), /has 5 bytes, 32 are the least/)
+  assert.throws(() => keyOf({ JWT_JWKS_URL: "http://keys.example" }), /is not an https address/)
+  assert.throws(() => keyOf({ JWT_SECRET: secret, JWT_PUBLIC_KEY: "k" }), /set one of them/)
 })
 
 test("SV2 no number is read from what only looks like one", () => {

@@ -322,6 +322,11 @@ export class FarEnd implements Connection<ToEditor> {
     this.#pad.turn()
   }
 
+  readonly saidGoodbye = false
+
+  /** Editors bring no tokens. */
+  renew(): void {}
+
   get endedWith(): Code | "left" | undefined {
     return this.ended?.code
   }

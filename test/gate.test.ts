@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Gate, type GateOptions, localAddress } from "../src/net/gate.ts"
 import { WireError } from "../src/wire/error.ts"
+import { identityOf } from "./net-parts.ts"
 
 function gateWith(options: Partial<GateOptions> = {}): Gate {
   return new Gate({
@@ -15,7 +16,7 @@ function gateWith(options: Partial<GateOptions> = {}): Gate {
 }
 
 const tooMany = (thrown: unknown) => thrown instanceof WireError && thrown.code === "too-many"
-const ada = { subject: "ada", until: Number.POSITIVE_INFINITY }
+const ada = identityOf("ada")
 
 test("SV16 one more than MAX_CONNECTIONS is refused, and one that left makes room", () => {
   const gate = gateWith({ connections: 2 })

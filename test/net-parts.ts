@@ -13,8 +13,14 @@ import { HttpListener, type HttpOptions } from "../src/net/http.ts"
 import type { Limits, WebSocketRoute } from "../src/net/route.ts"
 import { Turn } from "../src/net/turn.ts"
 import { WebSockets } from "../src/net/websocket.ts"
-import type { Codec, Connection, Service } from "../src/service.ts"
+import type { Codec, Connection, Identity, Service } from "../src/service.ts"
 import { WireError } from "../src/wire/error.ts"
+
+/** Who a token says one is, with a role that sees and no more. */
+export function identityOf(subject: string, until = Number.POSITIVE_INFINITY): Identity {
+  const rest = { places: undefined, rights: undefined, since: undefined }
+  return { subject, role: "viewer", until, ...rest }
+}
 
 /** Says back what it hears. What it does when someone comes or speaks can be replaced. */
 export class Echo implements Service<string, string> {

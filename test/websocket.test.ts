@@ -15,6 +15,7 @@ import {
   EchoCodec,
   frame,
   handshake,
+  identityOf,
   limits,
   type Net,
   Peer,
@@ -303,7 +304,7 @@ test("SV8 over TLS a far end that takes a part of one big write is not stalled",
 })
 
 test("SV16 a route may ask who a token is; a bad one is 401, and no token is nobody", async () => {
-  const ada: Identity = { subject: "ada", until: 1_500_000 }
+  const ada = identityOf("ada", 1_500_000)
   const route = {
     identify: async (token: string) => {
       if (token !== "good") throw new WireError("unauthenticated", "bad token")
@@ -327,6 +328,33 @@ test("SV16 a route may ask who a token is; a bad one is 401, and no token is nob
   })
 })
 
+test("SV35 a route that opens after the handshake tells there what is wrong with a token", async () => {
+  const bad = new WireError("unauthenticated", "the token has expired")
+  const route = {
+    opens: "after" as const,
+    protocols: (offered: readonly string[]) => offered.find((each) => each.startsWith("bearer.")),
+    identify: async (token: string) => {
+      if (token !== "good") throw bad
+      return identityOf("ada", 1_500_000)
+    },
+  }
+  await withNet({ route }, async (net) => {
+    const dial = (protocols: string[]) => new Peer(`${net.url}echo/a`, protocols).settled()
+    const end = await (await dial(["bearer.old"])).ended()
+    assert.deepEqual([end.code, end.reason], [4401, "the token has expired"])
+    assert.equal(net.service.opened.length, 0)
+    const peer = await dial(["bearer.good"])
+    await peer.roundTrip("mark")
+    // A newer token of the same subject counts from when it is there.
+    net.service.last.renew(identityOf("ada", 2_500_000))
+    net.after(500_000)
+    await peer.roundTrip("still here")
+    net.after(1_000_000)
+    assert.equal((await peer.ended()).code, 4401)
+    assert.deepEqual(net.service.closed, net.service.opened)
+  })
+})
+
 test("SV16 a far end that goes while its token is checked leaves nothing behind", async () => {
   let answer = (_: Identity) => {}
   const identify = () =>
@@ -340,7 +368,7 @@ test("SV16 a far end that goes while its token is checked leaves nothing behind"
     wire.socket.resetAndDestroy()
     await until(() => wire.isOver)
     await other.roundTrip("mark")
-    answer({ subject: "ada", until: Number.POSITIVE_INFINITY })
+    answer(identityOf("ada"))
     await other.roundTrip("mark again")
     assert.equal(net.service.opened.length, 1)
     assert.equal(net.gate.size, 1)

@@ -1,6 +1,6 @@
 /** What every subcommand is, and how it reads its options. */
 import { type ParseArgsConfig, parseArgs } from "node:util"
-import type { Environment } from "../config.ts"
+import type { Environment } from "../config-reader.ts"
 
 /** Takes the words after its name, and resolves with the exit code: 0 done, 1 failed, 2 misused. */
 export type Command = (words: readonly string[], environment: Environment) => Promise<number>

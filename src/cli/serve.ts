@@ -1,5 +1,6 @@
 /** `quartet serve`: runs the server until a signal ends it. */
-import { ConfigError, readConfig, variables } from "../config.ts"
+import { readConfig, variables } from "../config.ts"
+import { ConfigError } from "../config-reader.ts"
 import { createServer } from "../server.ts"
 import { type Command, fail, readOptions } from "./command.ts"
 

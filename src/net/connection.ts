@@ -51,7 +51,6 @@ export interface LinkOptions<Out> {
 export class Link<In, Out> implements Connection<Out> {
   readonly id: string
   readonly params: ReadonlyMap<string, string>
-  readonly identity: Identity | undefined
   readonly #connections: Connections
   readonly #service: Service<In, Out>
   readonly #codec: Codec<In, Out>
@@ -63,6 +62,8 @@ export class Link<In, Out> implements Connection<Out> {
   readonly #inbox: Inbox
   readonly #outbox: Outbox
   readonly #gone: Undo
+  #identity: Identity | undefined
+  #saidGoodbye = false
   // What was offered while it was behind, the oldest key first.
   readonly #offers = new Map<string, Out>()
   #transport: Transport | undefined
@@ -78,7 +79,7 @@ export class Link<In, Out> implements Connection<Out> {
   constructor(connections: Connections, protocol: Protocol<In, Out>, options: LinkOptions<Out>) {
     this.id = connections.nextId()
     this.params = options.params
-    this.identity = options.identity
+    this.#identity = options.identity
     this.#connections = connections
     this.#service = protocol.service
     this.#codec = protocol.codec
@@ -100,6 +101,18 @@ export class Link<In, Out> implements Connection<Out> {
   }
 
   // As its service sees it.
+
+  get saidGoodbye(): boolean {
+    return this.#saidGoodbye
+  }
+
+  get identity(): Identity | undefined {
+    return this.#identity
+  }
+
+  renew(identity: Identity): void {
+    this.#identity = identity
+  }
 
   get behind(): boolean {
     return this.#outbox.unsent > this.#limits.behindBytes
@@ -204,8 +217,9 @@ export class Link<In, Out> implements Connection<Out> {
   }
 
   /** The far end has ended it, or broken it so that nothing more can be said. */
-  leave(ending: Ending): void {
-    this.#leave(ending)
+  leave(ending: Ending | "goodbye"): void {
+    this.#saidGoodbye = this.#state === "open" && ending === "goodbye"
+    this.#leave(ending === "goodbye" ? "left" : ending)
   }
 
   // As all connections together see it.
@@ -240,7 +254,7 @@ export class Link<In, Out> implements Connection<Out> {
       return
     }
     const { behindBytes, stalledMs } = this.#limits
-    if (this.identity !== undefined && now >= this.identity.until) {
+    if (this.#identity !== undefined && now >= this.#identity.until) {
       this.close("unauthenticated", "the token has expired")
     } else if (this.#outbox.isStuck(now, behindBytes, stalledMs)) {
       this.close("slow")

@@ -208,7 +208,9 @@ export class HttpListener {
     }
     const body = await bodyOf(incoming, route.bodyBytes)
     if (body === "too-large") {
-      const sentence = `a body holds at most ${route.bodyBytes} bytes`
+      const given = incoming.headers["content-length"]
+      const length = given === undefined ? "" : `, this one has ${given}`
+      const sentence = `a body holds at most ${route.bodyBytes} bytes${length}`
       // What is left of it is not worth reading.
       return answered({ status: 413, headers: { connection: "close" }, body: sentence })
     }

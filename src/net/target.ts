@@ -52,8 +52,19 @@ export function cookiesOf(headers: Headers): ReadonlyMap<string, string> {
   return cookies
 }
 
-/** The token that a request brings, in `Authorization: Bearer` or as `?token=`. */
-export function tokenOf(headers: Headers, query: URLSearchParams): string | undefined {
+/** Before a token that comes as an entry of `Sec-WebSocket-Protocol`, since browsers set no other header. */
+const bearerEntry = "bearer."
+
+/**
+ * The token that a request brings: in `Authorization: Bearer`, as `?token=`, or as the subprotocol
+ * `bearer.<token>` out of those it offered.
+ */
+export function tokenOf(
+  headers: Headers,
+  query: URLSearchParams,
+  offered: readonly string[],
+): string | undefined {
   const bearer = /^Bearer +(\S+)$/i.exec(`${headers["authorization"] ?? ""}`)?.[1]
-  return bearer ?? query.get("token") ?? undefined
+  const entry = offered.find((each) => each.startsWith(bearerEntry))
+  return bearer ?? query.get("token") ?? entry?.slice(bearerEntry.length)
 }

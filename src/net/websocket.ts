@@ -18,6 +18,9 @@ import { type Knock, knockOf } from "./knock.ts"
 import type { WebSocketRoute } from "./route.ts"
 import { restOf, targetOf, tokenOf } from "./target.ts"
 
+/** Close codes of who leaves in good order: done, the page was left, and none given. */
+const goodbyes: ReadonlySet<number | undefined> = new Set([1000, 1001, undefined])
+
 /** A close frame holds 125 bytes, two of them the code. */
 const reasonBytes = 123
 
@@ -119,22 +122,34 @@ export class WebSockets {
     const { route, prefix } = entrance
     const rest = restOf(path, prefix) ?? ""
     const knock = knockOf(request, { ...this.#options, route, rest })
-    const token = route.identify && tokenOf(request.headers, query)
+    const offered = knock.params.get("protocols")?.split(",") ?? []
+    const token = route.identify && tokenOf(request.headers, query, offered)
     if (token === undefined) return this.#connect(visit, { entrance, knock, identity: undefined })
     route.identify?.(token).then(
       (identity) =>
         this.#guarded(socket, () => this.#connect(visit, { entrance, knock, identity })),
       (thrown: unknown) =>
-        this.#guarded(socket, () => {
-          throw thrown
-        }),
+        this.#guarded(socket, () => this.#disbelieve(visit, { entrance, knock, thrown })),
     )
+  }
+
+  /** A bad token: told as this route tells refusals, after the handshake or instead of it. */
+  #disbelieve(visit: Visit, to: { entrance: Entrance; knock: Knock; thrown: unknown }): void {
+    const { thrown, entrance, knock } = to
+    if (!(thrown instanceof WireError) || entrance.route.opens === "before") throw thrown
+    this.#connect(visit, { entrance, knock, identity: undefined, refusal: thrown })
   }
 
   /** Counts it, opens it and answers the handshake, in the order its route wants. Throws a WireError. */
   #connect(
     visit: Visit,
-    to: { entrance: Entrance; knock: Knock; identity: Identity | undefined },
+    to: {
+      readonly entrance: Entrance
+      readonly knock: Knock
+      readonly identity: Identity | undefined
+      /** What to tell it after the handshake instead of serving it. */
+      readonly refusal?: WireError
+    },
   ): void {
     const { connections, gate } = this.#options
     const { route, encoder } = to.entrance
@@ -149,6 +164,7 @@ export class WebSockets {
     this.#knocks.set(visit.request, to.knock)
     if (route.opens === "after") {
       if (!shakeHands(to.entrance.server, visit, link)) return link.abandon()
+      if (to.refusal !== undefined) return link.refuse(to.refusal)
       return link.open((error) => link.refuse(error))
     }
     let refusal: WireError | undefined
@@ -186,12 +202,12 @@ export class WebSockets {
 /** A WebSocket that tells when a closing begins: ws itself tells only when the socket is gone. */
 class Wire extends WebSocket {
   /** The far end closes, or broke the protocol. Called before the close frame is written. */
-  closing: (why: "left" | Code) => void = ignore
+  closing: (why: "goodbye" | "left" | Code) => void = ignore
 
   /** ws calls this with the far end's code and reason, or with its own code alone for what it cannot read. */
   override close(code?: number, reason?: string | Buffer): void {
     if (code === undefined || reason !== undefined) {
-      this.closing("left")
+      this.closing(goodbyes.has(code) ? "goodbye" : "left")
       return super.close(code, reason)
     }
     const why = code === 1009 ? "too-large" : "bad-message"
