@@ -14,10 +14,18 @@ const commands: Readonly<Record<string, { says: string; load: () => Promise<Comm
     says: "print, follow or append to a document from the terminal",
     load: async () => (await import("./cli/edit.ts")).edit,
   },
+  documents: {
+    says: "list, show, export or delete what is stored",
+    load: async () => (await import("./cli/documents.ts")).documents,
+  },
+  backup: {
+    says: "copy the database while the server runs",
+    load: async () => (await import("./cli/backup.ts")).backup,
+  },
 }
 
 function overview(): string {
-  const rows = Object.entries(commands).map(([name, { says }]) => `  ${name.padEnd(8)} ${says}`)
+  const rows = Object.entries(commands).map(([name, { says }]) => `  ${name.padEnd(10)} ${says}`)
   return [
     "usage: quartet COMMAND [options]",
     "",

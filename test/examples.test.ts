@@ -55,7 +55,7 @@ async function shows(text: SharedText, wanted: string): Promise<void> {
 
 test("DC147 the examples have at most 40 lines", () => {
   const files = readdirSync(join(root, "examples"))
-  assert.ok(files.length >= 3)
+  assert.ok(files.length >= 4)
   for (const file of files) {
     const lines = readFileSync(join(root, "examples", file), "utf8")
       .trimEnd()
@@ -116,6 +116,34 @@ test("DC147 a file and a document follow each other", async (t) => {
   // Before its directory goes: it would write into that once more.
   mirror.process.kill("SIGKILL")
   await mirror.ended
+})
+
+test("DC94 DC147 an agent edits by HTTP while someone types, whom it does not disturb", async (t) => {
+  const { url } = await startServer(t)
+  const text = open(t, url, "notes")
+  const disturbed: unknown[] = []
+  text.on("refused", (refusal) => disturbed.push(refusal))
+  text.on("lost", (loss) => disturbed.push(loss))
+  text.replace(0, 0, "<!-- contents -->\n<!-- end -->\n# First\n")
+  await text.whenSaved()
+  let typed = ""
+  const type = async (more: string) => {
+    for (const letter of more) {
+      text.replace(text.text.length, text.text.length, letter)
+      typed += letter
+      await text.whenSaved()
+    }
+  }
+  new Program(t, "examples/agent.ts", url, "notes")
+  const has = async (contents: string) => {
+    while (!text.text.startsWith(`<!-- contents -->\n${contents}<!-- end -->\n`)) await type("a 😀")
+  }
+  await has("- First\n")
+  await type("\n## Second\n")
+  await has("- First\n  - Second\n")
+  const end = "<!-- end -->\n# First\n"
+  assert.equal(text.text, `<!-- contents -->\n- First\n  - Second\n${end}${typed}`)
+  assert.deepEqual(disturbed, [])
 })
 
 test("DC147 quartet edit prints a text as it is", async (t) => {

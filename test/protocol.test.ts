@@ -17,11 +17,14 @@ class FarEnd {
   readonly #heard: string[] = []
   #wake = () => {}
   #closed: number | undefined
+  /** Of its Welcome: proves over HTTP that it is this editor. */
+  secret = ""
 
   constructor(url: string, protocols: string[]) {
     this.#socket = new WebSocket(url, protocols)
     this.#socket.on("message", (data: RawData) => {
       this.#heard.push(String(data))
+      this.secret = /"secret":"([^"]*)"/.exec(String(data))?.[1] ?? this.secret
       this.#wake()
     })
     this.#socket.on("close", (code) => {
@@ -73,13 +76,14 @@ class Conversation {
   async hold(line: string): Promise<void> {
     const [first = "", verb = ""] = line.split(" ")
     const rest = line.slice(first.length + verb.length + 2)
-    if (first === "GET") return this.#get(verb)
-    if (/^\d{3}$/.test(first)) return assert.equal(line, this.#answer)
+    if (/^(GET|PUT|PATCH)$/.test(first)) return this.#request(first, verb, rest)
+    if (/^\d{3}$/.test(first)) return this.#expect(this.#answer, line)
     if (verb === "opens") return this.#open(first, rest)
     const farEnd = this.#farEnds.get(first)
     assert.ok(farEnd, `${first} has not come: ${line}`)
     if (verb === "<") return this.#expect(await farEnd.hear(), rest)
     if (verb === ">") return farEnd.say(this.#filled(rest))
+    if (verb === "asks") return this.#ask(farEnd, rest)
     if (verb === "closed") return assert.equal(await farEnd.hear(), `closed ${rest}`)
     if (verb === "leaves") return farEnd.leave()
     assert.equal(verb, "remembers", line)
@@ -90,26 +94,48 @@ class Conversation {
     for (const farEnd of this.#farEnds.values()) await farEnd.leave()
   }
 
-  async #get(path: string): Promise<void> {
-    const answer = await fetch(this.#origin.url + path)
+  async #request(method: string, path: string, body: string): Promise<void> {
+    const answer = await fetch(this.#origin.url + this.#named(path), {
+      method,
+      ...(body === "" ? {} : { body }),
+    })
     this.#answer = `${answer.status} ${await answer.text()}`
+  }
+
+  /** A request with the secret of `farEnd`: a method, a path and, for most, a body. */
+  async #ask({ secret }: FarEnd, request: string): Promise<void> {
+    const [method = "", path = "", ...words] = request.split(" ")
+    const answer = await fetch(this.#origin.url + this.#named(path), {
+      method,
+      headers: { authorization: `Bearer ${secret}` },
+      ...(words.length === 0 ? {} : { body: words.join(" ") }),
+    })
+    this.#answer = `${answer.status} ${await answer.text()}`.trimEnd()
   }
 
   async #open(name: string, what: string): Promise<void> {
     const [path = "", , protocol] = what.split(" ")
-    const farEnd = new FarEnd(this.#origin.ws + path, protocol === undefined ? [] : [protocol])
+    const farEnd = new FarEnd(
+      this.#origin.ws + this.#named(path),
+      protocol === undefined ? [] : [protocol],
+    )
     this.#farEnds.set(name, farEnd)
     await farEnd.opened()
   }
 
-  /** `…` stands for any text. */
+  /** `"…"` stands for any text, `…` for any number. */
   #expect(heard: string, wanted: string): void {
     this.#lastHeard = heard
     const pattern = wanted
       .split('"…"')
       .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
       .join('"[^"]*"')
+      .replaceAll("…", "\\d+")
     assert.match(heard, new RegExp(`^${pattern}$`))
+  }
+
+  #named(path: string): string {
+    return path.replace(/\{(\w+)\}/g, (_, name) => `${this.#remembered.get(name)}`)
   }
 
   #filled(message: string): string {

@@ -58,6 +58,11 @@ class Stage {
   readonly #nameOf = new Map<FarEnd, string>()
   /** Names by document and user id. */
   readonly #known = new Map<string, string>()
+  /** Links by what a transcript calls them: it may say that where an id may stand. */
+  readonly #links = new Map<
+    string,
+    { readonly link: string; readonly ref: string; readonly id: string }
+  >()
   #drawn = 0
   #lines: string[] = []
   #server = this.#start()
@@ -135,10 +140,16 @@ class Stage {
       (given) => this.#protect("DELETE", given),
     ],
     [
+      /^(?<name>\w+) makes (?<link>\w+), a link to (?<verb>edit|read) (?<id>\S+)( for (?<hours>\d+) h)?$/,
+      (given) => this.#makeLink(given),
+    ],
+    [/^(?<name>\w+) revokes (?<link>\w+)$/, (given) => this.#revokeLink(given)],
+    [
       /^text of (?<id>\S+)( with (?<otp>\S+))?$/,
       async ({ id = "", otp }) => {
         const query = otp === undefined ? "" : `?otp=${otp}`
-        const { status, body = "" } = await this.#server.request("GET", `/api/text/${id}${query}`)
+        const path = `/api/text/${this.#links.get(id)?.link ?? id}${query}`
+        const { status, body = "" } = await this.#server.request("GET", path)
         this.#lines.push(status === 200 ? body : `${status} ${body}`)
       },
     ],
@@ -170,7 +181,7 @@ class Stage {
   }
 
   #join({ name = "", id = "", shape, at, seq, otp }: Given): void {
-    const far = new FarEnd(this.#server, id, {
+    const far = new FarEnd(this.#server, this.#links.get(id)?.link ?? id, {
       cookie: clientKey(name),
       ...(shape === "rustpad" ? { dialect: shape } : {}),
       ...(shape === "extended" ? { protocols: [documentsProtocol] } : {}),
@@ -209,12 +220,33 @@ class Stage {
       ...far.all("Identity"),
       ...far.all("Welcome").map((each) => (each as { id: number }).id),
     ]
-    const body = JSON.stringify({ user_id: user, user_name: name, otp })
+    const body = { user_id: user, user_name: name, otp }
+    await this.#ask(name, `${method} /api/document/${id}/protect`, body)
+  }
+
+  async #makeLink({ name = "", link = "", verb, id = "", hours }: Given): Promise<void> {
+    const [user] = this.#far(name).all("Identity")
+    const expires = hours === undefined ? {} : { expires_in_hours: Number(hours) }
+    const body = { user_id: user, role: verb, ...expires }
+    const made = await this.#ask(name, `POST /api/document/${id}/links`, body)
+    this.#links.set(link, { ...JSON.parse(made), id })
+  }
+
+  async #revokeLink({ name = "", link = "" }: Given): Promise<void> {
+    const { id, ref } = this.#links.get(link) ?? {}
+    await this.#ask(name, `DELETE /api/document/${id}/links/${ref}`, {})
+  }
+
+  // Asks with the cookie of `name`, and gives the body of the answer.
+  async #ask(name: string, what: string, asked: object): Promise<string> {
+    const [method = "", path = ""] = what.split(" ")
     const cookies = { quartet_editor: clientKey(name) }
-    const asked = this.#server.request(method, `/api/document/${id}/protect`, { body, cookies })
+    const body = JSON.stringify(asked)
+    const answering = this.#server.request(method, path, { body, cookies })
     await this.#server.durable()
-    const answer = await asked
+    const answer = await answering
     this.#lines.push(`${name} is answered ${[answer.status, answer.body].join(" ").trimEnd()}`)
+    return answer.body ?? ""
   }
 
   #far(name: string | undefined): FarEnd {
@@ -230,7 +262,8 @@ class Stage {
       return
     }
     const told = message as unknown as ToEditor // it was one, before it was read from the wire
-    const id = far.params.get("path") ?? ""
+    const path = far.params.get("path") ?? ""
+    const id = [...this.#links.values()].find(({ link }) => link === path)?.id ?? path
     if ("Identity" in told) this.#known.set(`${id} ${told.Identity}`, name)
     if ("Welcome" in told) this.#known.set(`${id} ${told.Welcome.id}`, name)
     this.#lines.push(`${name} < ${spoken(told, (user) => this.#whoIs(id, user))}`)
@@ -280,9 +313,9 @@ function spoken(message: ToEditor, whoIs: (user: number) => string): string {
     return `Cursors of ${revision}: ${cursors.map((each) => `${whoIs(each.id)} ${places(each)}`).join(", ")}`
   }
   if ("Welcome" in message) {
-    const { id, revision, head, applied, text, fresh } = message.Welcome
+    const { id, role, revision, head, applied, text, fresh } = message.Welcome
     const told = text === undefined ? "no text" : row([text]).slice(1, -1)
-    return `Welcome as ${id}: ${told} of ${revision}, head ${head}, applied ${applied}${fresh ? ", fresh" : ""}`
+    return `Welcome as ${id}${role === "full" ? "" : ` to ${role}`}: ${told} of ${revision}, head ${head}, applied ${applied}${fresh ? ", fresh" : ""}`
   }
   if ("Ack" in message) return `Ack of ${message.Ack.seq} at ${message.Ack.revision}`
   if ("Error" in message) {

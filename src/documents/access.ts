@@ -1,5 +1,5 @@
 /**
- * Who may come to a document: ids, tokens, and the proof that a caller over HTTP is an editor.
+ * The words by which one comes to a document: ids, links and tokens.
  *
  * What always holds: secrets are compared by their SHA-256 in constant time (DC6), and none of them
  * is ever logged, put into a sentence or made the key of anything.
@@ -21,18 +21,29 @@ const secretBytes = 16
 
 const controls = /\p{Cc}/u
 
+/** A link stands where an id may stand, and is none: no id begins with ~ (DC2, DC89). */
+const linkForm = /^~[\w-]{22}$/
+
+/** Bytes of a SHA-256 that name a link to those who may revoke it. */
+const refBytes = 4
+
 /**
- * Checks a document's id, already percent-decoded (DC1, DC2). Throws "bad-message" with the
- * sentence that its HTTP answer has.
+ * Checks a document's id, or a link in its place, already percent-decoded (DC1, DC2). Throws
+ * "bad-message" with the sentence that its HTTP answer has.
  */
 export function checkId(id: string): void {
   if (id === "") throw new WireError("bad-message", "document ID required")
+  if (isLink(id)) return
   const isId = id.isWellFormed() && !controls.test(id) && codePointCount(id) <= limitId
-  // What begins with ~ is no document: that is where links begin.
   if (!isId || id.startsWith("~")) throw new WireError("bad-message", "bad document ID")
 }
 
-/** The id that stands percent-encoded in a path. Throws like `checkId`. */
+/** Whether `id` has the form of a link. */
+export function isLink(id: string): boolean {
+  return linkForm.test(id)
+}
+
+/** The id, or the link in its place, that stands percent-encoded in a path. Throws like `checkId`. */
 export function parseId(encoded: string): string {
   let id: string
   try {
@@ -61,7 +72,13 @@ export function bearerToken(authorization: string | undefined): string | undefin
 
 /** Whether a stranger's `token` is `secret`, in a time that tells nothing about either. */
 export function isSame(token: string, secret: string): boolean {
-  return timingSafeEqual(sha256(token), sha256(secret))
+  return sameAs(token)(secret)
+}
+
+/** Tells which secrets a stranger's `token` is, likewise; for one that is compared with many. */
+export function sameAs(token: string): (secret: string) => boolean {
+  const hash = hashOf(token)
+  return (secret) => timingSafeEqual(hash, hashOf(secret))
 }
 
 /** A fresh OTP. */
@@ -74,6 +91,17 @@ export function newSecret(random: Random): string {
   return Buffer.from(random(secretBytes)).toString("base64url")
 }
 
-function sha256(text: string): Buffer {
+/** A fresh link: 128 bits, as hard to guess as a client key. */
+export function newLink(random: Random): string {
+  return `~${Buffer.from(random(secretBytes)).toString("base64url")}`
+}
+
+/** SHA-256, 32 bytes: all that is kept of a link. */
+export function hashOf(text: string): Uint8Array {
   return createHash("sha256").update(text).digest()
+}
+
+/** What a link with this hash is called in public: eight hex digits that open nothing. */
+export function refOf(hash: Uint8Array): string {
+  return Buffer.from(hash.subarray(0, refBytes)).toString("hex")
 }

@@ -62,11 +62,11 @@ export class Audience {
     for (const other of this.#editors) other.missedCursors.delete(editor.user)
   }
 
-  /** Tells everyone but `except`; of several news with one `key` only the newest matters. */
-  tell(key: string, news: News, except?: Editor): void {
+  /** Tells those for whom `isMeant` holds; of several news with one `key` only the newest matters. */
+  tell(key: string, news: News, isMeant: (editor: Editor) => boolean = () => true): void {
     for (const editor of this.#editors) {
       const message = news[editor.shape]
-      if (message === undefined || editor === except) continue
+      if (message === undefined || !isMeant(editor)) continue
       editor.offer(key, message)
       this.#note(editor)
     }

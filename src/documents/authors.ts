@@ -55,6 +55,11 @@ export class Authors {
     return [...this.#unsaved.values()]
   }
 
+  /** All that are remembered. */
+  [Symbol.iterator](): IterableIterator<AuthorRow> {
+    return this.#byClient.values()
+  }
+
   /** The author with this client, as long as it is remembered. */
   find(client: Uint8Array): AuthorRow | undefined {
     return this.#byClient.get(wordOf(client))

@@ -5,7 +5,7 @@
  * and when things happen is decided above. What always holds: `revision` counts the operations it
  * has accepted, and `text` is what they made. Of those in `#unjournaled` nobody was told yet.
  */
-import { History } from "../ot/history.ts"
+import { type Entry, History } from "../ot/history.ts"
 import type { Operation } from "../ot/operation.ts"
 import { Pieces } from "../ot/pieces.ts"
 import type { Connection } from "../service.ts"
@@ -62,6 +62,8 @@ export class Document {
   readonly plain: PlainPast
   language: string | undefined
   otp: string | undefined
+  /** For how long it is kept unused, where its editors have said so (DC27). */
+  retentionDays: number | undefined
   /** All that are open, joined or not: the first and the last are known by them (DC11). */
   readonly connections = new Set<Connection<ToEditor>>()
   /** There is a row for it on the shelf, as far as we know. */
@@ -83,7 +85,6 @@ export class Document {
   checksumToldAt = 0
   readonly #settings: Settings
   readonly #time: Time
-  readonly #retentionDays: number | undefined
   readonly #text: Pieces
   #history: History
   #nextUser: number
@@ -105,7 +106,7 @@ export class Document {
     this.language = stored?.language
     this.otp = stored?.otp
     this.isStored = stored !== undefined
-    this.#retentionDays = stored?.retentionDays
+    this.retentionDays = stored?.retentionDays
     this.#nextUser = stored?.nextUser ?? 0
     this.#savedRevision = revision
     this.#savedAt = time.now
@@ -167,7 +168,7 @@ export class Document {
 
   /** When it will be deleted unless someone comes back before, in ms since 1970; undefined for never. */
   get expiresAt(): number | undefined {
-    const days = this.#retentionDays ?? this.#settings.retentionDays
+    const days = this.retentionDays ?? this.#settings.retentionDays
     return days === 0 ? undefined : this.accessedAt + days * 24 * 60 * 60 * 1_000
   }
 
@@ -232,12 +233,17 @@ export class Document {
    * What was accepted after `revision`, as far as memory has it: from the window, or from what is
    * not saved yet. Undefined when memory does not reach back so far, or when that is ahead of us.
    */
-  tail(revision: number): readonly Element[] | undefined {
+  past(revision: number): readonly Entry[] | undefined {
     const entries = this.#history.tail(revision)
-    if (entries !== undefined) return entries.map(elementOf)
+    if (entries !== undefined) return entries
     const since = revision - this.unsavedFrom
     if (since < 0 || revision > this.revision) return undefined
-    return this.#unsaved.entries.slice(since).map(elementOf)
+    return this.#unsaved.entries.slice(since)
+  }
+
+  /** `past` as editors are told it. */
+  tail(revision: number): readonly Element[] | undefined {
+    return this.past(revision)?.map(elementOf)
   }
 
   /** The revision from which on all edits are in memory, saved or not. */
@@ -323,7 +329,8 @@ function refused(code: RefusedCode, sentence: string): Outcome {
   return { kind: "refused", code, sentence }
 }
 
-function tooLarge(length: number, limit: number): string {
+/** Why a text of `length` code points is refused where `limit` are allowed. */
+export function tooLarge(length: number, limit: number): string {
   const [would, most] = [length, limit].map((count) => count.toLocaleString("en"))
   return `The text would have ${would} characters; ${most} is the limit.`
 }

@@ -21,19 +21,24 @@ import { checkId, handshakeTokens, newSecret } from "./access.ts"
 import { clientOf } from "./authors.ts"
 import { Document } from "./document.ts"
 import type { Editor, Seat } from "./editor.ts"
-import { type Caller, Gate, reading } from "./gate.ts"
+import { type Admission, type Caller, Gate, reading } from "./gate.ts"
 import { Hearing } from "./hearing.ts"
 import { infoNews, Joining } from "./joining.ts"
+import { Links } from "./links.ts"
 import { measure } from "./measures.ts"
+import { Playback } from "./playback.ts"
+import { type Claimant, type Proved, prove } from "./proof.ts"
 import { Protection } from "./protection.ts"
 import { Publishing } from "./publishing.ts"
 import { Residents } from "./residents.ts"
+import { Retention } from "./retention.ts"
 import { Saver } from "./saver.ts"
 import { Scribe } from "./scribe.ts"
-import { defaults, joinMs, type Settings } from "./settings.ts"
+import { joinMs, type Settings, settled } from "./settings.ts"
 import type { Shelf } from "./shelf.ts"
 import { Upkeep } from "./upkeep.ts"
 import { type View, viewOf } from "./view.ts"
+import { Writing } from "./writing.ts"
 
 export interface DocumentsOptions {
   readonly shelf: Shelf
@@ -58,6 +63,14 @@ export class Documents implements Service<FromEditor, ToEditor> {
   readonly gate: Gate
   /** Sets and removes OTPs. */
   readonly protection: Protection
+  /** Makes and revokes links. */
+  readonly links: Links
+  /** Says for how long a document is kept. */
+  readonly retention: Retention
+  /** Gives the past of documents. */
+  readonly playback: Playback
+  /** Takes what programs write over HTTP. */
+  readonly writing: Writing
   readonly #options: DocumentsOptions
   readonly #settings: Settings
   readonly #time = { now: 0 }
@@ -77,12 +90,12 @@ export class Documents implements Service<FromEditor, ToEditor> {
   constructor(options: DocumentsOptions) {
     const { shelf, log, wake, random } = options
     const time = this.#time
-    const settings = settled(options)
+    const settings = settled(options.settings, shelf)
     const given = { shelf, log, time, random, wake, settings }
     this.#options = options
     this.#settings = settings
     this.#residents = new Residents(time, settings.idleBytes)
-    this.gate = new Gate(given)
+    this.gate = new Gate({ ...given, residents: this.#residents })
     this.#scribe = new Scribe(given)
     const lose = (document: Document) => this.#kill(document, "unavailable", "it was overtaken")
     this.#saver = new Saver({ ...given, scribe: this.#scribe, lose })
@@ -92,23 +105,30 @@ export class Documents implements Service<FromEditor, ToEditor> {
     this.#hearing = new Hearing({ ...parts, publishing })
     this.#joining = new Joining(given)
     this.protection = new Protection({ ...parts, publishing, gate: this.gate })
+    this.links = new Links({ ...parts, publishing })
+    this.retention = new Retention({ ...parts, publishing })
+    const { gate, links } = this
+    const look = (name: string, caller: Caller) => this.#look(gate.admit(name, caller))
+    this.playback = new Playback({ ...given, look })
+    const load = (id: string, caller: Caller) => this.#load(id, caller)
     const drop = (document: Document) => this.#drop(document)
     const deleted = (document: Document) => this.#kill(document, "deleted", "it was deleted")
+    const ways = { load, deleted, edits: this.#hearing.edits }
+    this.writing = new Writing({ ...parts, ...ways, publishing, gate, playback: this.playback })
     this.#upkeep = new Upkeep({ ...parts, drop, deleted })
-    const { gate } = this
     const [hearing, upkeep, editors] = [this.#hearing, this.#upkeep, () => this.#visits.size]
-    measure(options.metrics, { ...parts, gate, hearing, publishing, upkeep, editors })
+    measure(options.metrics, { ...parts, gate, links, hearing, publishing, upkeep, editors })
   }
 
   open(connection: Connection<ToEditor>): void {
     if (this.#isStopping) throw new WireError("going-away", "stopping")
     const { params } = connection
-    const id = params.get("path") ?? ""
-    checkId(id)
+    const name = params.get("path") ?? ""
+    checkId(name)
     const caller = { address: params.get("address") ?? "", tokens: handshakeTokens(params) }
     this.gate.take(this.gate.joins, caller.address)
+    const { id, role, link } = this.gate.admit(name, caller)
     const resident = this.#residents.find(id)
-    const role = this.gate.admit(id, resident, caller)
     if (resident !== undefined && resident.connections.size >= this.#settings.editorLimit) {
       throw new WireError("too-many", "too many editors")
     }
@@ -117,11 +137,13 @@ export class Documents implements Service<FromEditor, ToEditor> {
       connection,
       shape: this.#shapeOf(params),
       role,
+      link,
       secret: newSecret(this.#options.random),
       cookie: params.get("cookie"),
     }
     const visit: Visit = { seat, document, openedAt: this.#time.now, editor: undefined }
     this.#visits.set(connection, visit)
+    this.links.enter(seat, (sentence) => endVisit(visit, "forbidden", sentence))
     document.connections.add(connection)
     document.accessedAt = this.#time.now
     this.#residents.becameHot(document)
@@ -157,6 +179,7 @@ export class Documents implements Service<FromEditor, ToEditor> {
     this.#startedAt ??= now
     this.gate.tick(now)
     this.#endUnjoined()
+    this.links.tick()
     this.#hearing.tick()
     this.#publishing.tick()
     if (this.#isStopping) return
@@ -168,6 +191,7 @@ export class Documents implements Service<FromEditor, ToEditor> {
   stop(): void {
     if (this.#isStopping) return
     this.#isStopping = true
+    this.writing.stop()
     const { shelf, log } = this.#options
     this.#publishing.all()
     if (!shelf.durable) return
@@ -198,20 +222,33 @@ export class Documents implements Service<FromEditor, ToEditor> {
   }
 
   /**
-   * The document `id` as `caller` may see it (DC93). Loads nothing into memory, and is no use of the
-   * document (DC9). Throws what `open` throws.
+   * The document that `name`, an id or a link, leads to, as `caller` may see it (DC93). Loads nothing
+   * into memory, and is no use of the document (DC9). Throws what `open` throws.
    */
-  view(id: string, caller: Caller): View {
-    const resident = this.#residents.find(id)
-    const role = this.gate.admit(id, resident, caller)
-    if (resident !== undefined) this.#publishing.now(resident)
-    return viewOf(resident ?? this.#read(id), role)
+  view(name: string, caller: Caller): View {
+    const admission = this.gate.admit(name, caller)
+    return viewOf(this.#look(admission), admission)
+  }
+
+  /**
+   * The editor with the full role that `claimant` has proved to be, in the document that `name`, an
+   * id or a link, leads to; undefined for a stranger (DC86). Throws like `Gate.seek`.
+   */
+  prove(name: string, claimant: Claimant & Caller): Proved | undefined {
+    return prove(this.#residents.find(this.gate.seek(name, claimant).id), claimant)
   }
 
   #shapeOf(params: ReadonlyMap<string, string>): Shape {
     if (params.get("protocol") === documentsProtocol) return "extended"
     const dialect = params.get("dialect")
     return dialect === "rustpad" || dialect === "kolabpad" ? dialect : this.#settings.dialect
+  }
+
+  // All of it is journaled. Undefined for one that is unknown; a cold one stays cold.
+  #look({ id }: Pick<Admission, "id">): Document | undefined {
+    const resident = this.#residents.find(id)
+    if (resident !== undefined) this.#publishing.now(resident)
+    return resident ?? this.#read(id)
   }
 
   // The document as it is stored, in no one's memory yet.
@@ -255,6 +292,7 @@ export class Documents implements Service<FromEditor, ToEditor> {
     const { document, editor, seat } = visit
     this.#visits.delete(seat.connection)
     this.#unjoined.delete(visit)
+    this.links.leave(seat)
     document.connections.delete(seat.connection)
     if (document.isDead) return
     if (editor !== undefined) {
@@ -281,8 +319,8 @@ export class Documents implements Service<FromEditor, ToEditor> {
   #kill(document: Document, code: Code, sentence: string): void {
     for (const connection of document.connections) {
       const visit = this.#visits.get(connection)
-      if (visit?.editor !== undefined) visit.editor.end(code, sentence)
-      else connection.close(code, sentence)
+      if (visit === undefined) connection.close(code, sentence)
+      else endVisit(visit, code, sentence)
     }
     this.#drop(document)
   }
@@ -304,9 +342,7 @@ export class Documents implements Service<FromEditor, ToEditor> {
   }
 }
 
-// Where the store is in memory nothing outlives eviction, so that is when a document is deleted.
-function settled({ shelf, settings }: DocumentsOptions): Settings {
-  const given = { ...defaults, ...settings }
-  if (shelf.durable) return given
-  return { ...given, retentionDays: given.expiryMs / (24 * 60 * 60 * 1_000) }
+function endVisit({ editor, seat }: Visit, code: Code, sentence: string): void {
+  if (editor === undefined) seat.connection.close(code, sentence)
+  else editor.end(code, sentence)
 }

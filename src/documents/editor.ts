@@ -10,6 +10,7 @@ import type { Connection } from "../service.ts"
 import type { Info, Role, Shape, ToEditor } from "../wire/documents-shapes.ts"
 import type { Code } from "../wire/error.ts"
 import { aliveMs, faultsPerMinute, noopsPerSecond, type Time } from "./settings.ts"
+import type { StoredLink } from "./shelf.ts"
 
 /** More keys than a full document has editors: only one that stalls while hundreds come and go gets there. */
 const missedLimit = 4_096
@@ -24,6 +25,8 @@ export interface Seat {
   readonly connection: Connection<ToEditor>
   readonly shape: Shape
   readonly role: Role
+  /** By which it came; undefined for who came by the id. */
+  readonly link: StoredLink | undefined
   /** What proves over HTTP that a caller is this editor (DC86): told in Welcome, or its cookie. */
   readonly secret: string
   readonly cookie: string | undefined

@@ -1,33 +1,48 @@
 /**
  * Decides who may reach which document, before anything of it is loaded.
  *
- * What always holds: whoever is refused has cost one look at an OTP by primary key at the most, and
- * has left no document in memory (DC5). Addresses are counted and nothing is kept of tokens.
+ * What always holds: whoever is refused has cost one look at an OTP or a link by primary key at the
+ * most, and has left no document in memory (DC5). Addresses are counted and nothing is kept of tokens.
  */
 import type { Log } from "../log.ts"
 import type { Role } from "../wire/documents-shapes.ts"
 import { WireError } from "../wire/error.ts"
-import { isSame } from "./access.ts"
+import { hashOf, isLink, isSame } from "./access.ts"
 import { Allowance } from "./allowance.ts"
-import type { Document } from "./document.ts"
+import type { Residents } from "./residents.ts"
 import {
   newDocumentsPerMinute,
   type Settings,
+  type Time,
   writesPerMinute,
   wrongTokensPerMinute,
 } from "./settings.ts"
-import type { Shelf } from "./shelf.ts"
+import type { Shelf, StoredLink } from "./shelf.ts"
 
 export interface GateOptions {
   readonly shelf: Shelf
   readonly log: Log
+  readonly time: Time
   readonly settings: Settings
+  readonly residents: Residents
 }
 
 /** Who asks for a document, and with what. */
 export interface Caller {
   readonly address: string
   readonly tokens: readonly string[]
+}
+
+/** The document that somebody asks for, by its id or by a link. */
+export interface Sought {
+  readonly id: string
+  /** Undefined for who came by the id. */
+  readonly link: StoredLink | undefined
+}
+
+/** What somebody asks for, and may do there. */
+export interface Admission extends Sought {
+  readonly role: Role
 }
 
 export class Gate {
@@ -37,12 +52,16 @@ export class Gate {
   readonly #wrongTokens = new Allowance(wrongTokensPerMinute)
   readonly #shelf: Shelf
   readonly #log: Log
-  /** OTPs that were missing or wrong, since the start. */
+  readonly #time: Time
+  readonly #residents: Residents
+  /** OTPs that were missing or wrong, and links that are none, since the start. */
   refused = 0
 
-  constructor({ shelf, log, settings }: GateOptions) {
+  constructor({ shelf, log, time, settings, residents }: GateOptions) {
     this.#shelf = shelf
     this.#log = log
+    this.#time = time
+    this.#residents = residents
     this.joins = new Allowance(settings.joinsPerMinute)
   }
 
@@ -59,15 +78,39 @@ export class Gate {
   }
 
   /**
-   * What `caller` may do in the document `id`; `resident` is that document if it is in memory, and
-   * then no database is read (DC4). Throws "unauthenticated", "flooding" or "unavailable".
+   * The document that `name` leads to, which is an id or a link (DC89). An OTP is not asked for.
+   * Throws "unauthenticated" for a link that leads nowhere, or not any more (DC90); "flooding";
+   * "unavailable".
    */
-  admit(id: string, resident: Document | undefined, caller: Caller): Role {
+  seek(name: string, { address }: Pick<Caller, "address">): Sought {
+    if (!isLink(name)) return { id: name, link: undefined }
+    if (!this.#wrongTokens.has(address)) throw this.#flooding(this.#wrongTokens)
+    const link = reading(this.#log, () => this.#shelf.links.find(hashOf(name)))
+    if (link !== undefined && !isOver(link, this.#time.now)) return { id: link.document, link }
+    this.refused += 1
+    this.#wrongTokens.use(address)
+    this.#log.warn("link refused")
+    throw new WireError("unauthenticated", "Unknown or expired link")
+  }
+
+  /**
+   * What `caller`, who came by `name`, an id or a link, may do, and in which document. For one in
+   * memory that is asked for by its id no database is read (DC4). Throws like `seek`.
+   */
+  admit(name: string, caller: Caller): Admission {
+    const sought = this.seek(name, caller)
+    if (sought.link !== undefined) return { ...sought, role: sought.link.role }
+    this.#checkOtp(sought.id, caller)
+    return { ...sought, role: "full" }
+  }
+
+  #checkOtp(id: string, caller: Caller): void {
+    const resident = this.#residents.find(id)
     const otp =
       resident === undefined ? reading(this.#log, () => this.#shelf.otp(id)) : resident.otp
-    if (otp === undefined || otp === null) return "full"
+    if (otp === undefined || otp === null) return
     if (!this.#wrongTokens.has(caller.address)) throw this.#flooding(this.#wrongTokens)
-    if (caller.tokens.some((token) => isSame(token, otp))) return "full"
+    if (caller.tokens.some((token) => isSame(token, otp))) return
     this.refuseToken(caller)
     throw new WireError("unauthenticated", "Invalid or missing OTP")
   }
@@ -82,6 +125,11 @@ export class Gate {
   #flooding(allowance: Allowance): WireError {
     return new WireError("flooding", `too many tries, come back in ${allowance.waitSeconds} s`)
   }
+}
+
+/** Whether `link` is good for nothing any more. */
+export function isOver({ expiresAt }: StoredLink, now: number): boolean {
+  return expiresAt !== undefined && expiresAt <= now
 }
 
 /**

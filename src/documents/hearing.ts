@@ -26,7 +26,7 @@ export interface HearingOptions {
 
 /** Why a message was not taken. */
 interface Refusal {
-  readonly code: Exclude<Refused, "read-only">
+  readonly code: Exclude<Refused, "unavailable">
   readonly sentence: string
   readonly seq: number | undefined
 }
@@ -97,6 +97,10 @@ export class Hearing {
   #edit(document: Document, editor: Editor, edit: Edit): void {
     const { client, user, shape } = editor
     const { seq } = edit
+    if (editor.seat.role === "read") {
+      this.edits.refused += 1
+      return this.#refuse(document, editor, readOnly(seq))
+    }
     if (client !== undefined && seq === undefined) {
       return this.#refuse(document, editor, badMessage("an edit has a number, seq"))
     }
@@ -136,6 +140,7 @@ export class Hearing {
   }
 
   #setLanguage(document: Document, editor: Editor, language: string): void {
+    if (editor.seat.role === "read") return this.#refuse(document, editor, readOnly(undefined))
     document.language = language
     const by = { user_id: editor.user, user_name: nameOf(editor) }
     document.audience.tell("language", languageNews(language, by))
@@ -172,7 +177,9 @@ export class Hearing {
   }
 
   #refuse(document: Document, editor: Editor, { code, sentence, seq }: Refusal): void {
-    if (editor.shape !== "extended") return editor.end(code, sentence)
+    if (editor.shape !== "extended") {
+      return editor.end(code === "read-only" ? "forbidden" : code, sentence)
+    }
     const { revision } = document
     const numbered = seq === undefined ? {} : { seq }
     const retry = code === "stale-revision"
@@ -194,6 +201,11 @@ export class Hearing {
     if (ms === 0) return
     this.#rests.push({ until: this.#time.now + ms, release: editor.seat.connection.hold() })
   }
+}
+
+// DC92: it may look, and say who it is and where.
+function readOnly(seq: number | undefined): Refusal {
+  return { code: "read-only", sentence: "this link lets you read only", seq }
 }
 
 function badMessage(sentence: string): Refusal {

@@ -26,7 +26,7 @@ import { reading } from "./gate.ts"
 import { elementOf } from "./plain.ts"
 import { unwrittenWarning } from "./scribe.ts"
 import { frameBytes, type Settings, type Time, tailBytes, tailOperations } from "./settings.ts"
-import type { Shelf } from "./shelf.ts"
+import type { Shelf, StoredLink } from "./shelf.ts"
 import { historyMessages } from "./tails.ts"
 
 export interface JoiningOptions {
@@ -94,7 +94,11 @@ export class Joining {
     for (const message of historyMessages(start, tail ?? [])) editor.send(message)
     if (document.unwrittenFrom !== undefined) editor.send(unwrittenWarning(document.unwrittenFrom))
     if (editor.info !== undefined) {
-      document.audience.tell(`user:${user}`, infoNews(user, editor.info), editor)
+      document.audience.tell(
+        `user:${user}`,
+        infoNews(user, editor.info),
+        (other) => other !== editor,
+      )
     }
     return editor
   }
@@ -136,12 +140,12 @@ export class Joining {
       ...(tail === undefined ? { text: document.text } : {}),
       language: document.language ?? null,
       protected: document.otp !== undefined,
-      ...(document.otp === undefined ? {} : { otp: document.otp }),
+      ...(document.otp === undefined || !isFull(editor) ? {} : { otp: document.otp }),
       users: presentIn(document),
       secret: editor.seat.secret,
       durable: shelf.durable,
       saved: document.durable,
-      expires_at: isoTime(document.expiresAt),
+      expires_at: isoTime(endFor(document, editor.seat.link)),
       limits: {
         length: settings.textLimit,
         frame: frameBytes(settings.textLimit),
@@ -180,6 +184,31 @@ export function infoNews(
   const told: ToEditor = { UserInfo: { id: user, info: info ?? null } }
   const gone: ToEditor = info === undefined ? { UserInfo: { id: user } } : told
   return { kolabpad: gone, extended: told, rustpad: told }
+}
+
+/** Whether `editor` may know by what others come, and change it (DC91). */
+export function isFull({ seat }: Editor): boolean {
+  return seat.role === "full"
+}
+
+/**
+ * When `document` ends for who came by `link`, in ms since 1970: when it is deleted, or the link
+ * expires. Undefined for never.
+ */
+export function endFor(document: Document, link: StoredLink | undefined): number | undefined {
+  const ends = [document.expiresAt, link?.expiresAt].filter((end) => end !== undefined)
+  return ends.length === 0 ? undefined : Math.min(...ends)
+}
+
+/** Tells extended editors whether `document` is protected now, and when it ends for each of them. */
+export function tellAccess(document: Document): void {
+  const isProtected = document.otp !== undefined
+  const endOf = (editor: Editor) => endFor(document, editor.seat.link)
+  // One message for all who are told the same; most often that is everyone.
+  for (const end of new Set([...document.audience].map(endOf))) {
+    const extended: ToEditor = { Access: { protected: isProtected, expires_at: isoTime(end) } }
+    document.audience.tell("access", { extended }, (editor) => endOf(editor) === end)
+  }
 }
 
 /** A time as it stands on the wire; null for never. */

@@ -7,6 +7,7 @@
 import type { Metrics } from "../metrics.ts"
 import type { Gate } from "./gate.ts"
 import type { Hearing } from "./hearing.ts"
+import type { Links } from "./links.ts"
 import type { Publishing } from "./publishing.ts"
 import type { Residents } from "./residents.ts"
 import type { Saver } from "./saver.ts"
@@ -16,6 +17,7 @@ import type { Upkeep } from "./upkeep.ts"
 export interface Measured {
   readonly residents: Residents
   readonly gate: Gate
+  readonly links: Links
   readonly hearing: Hearing
   readonly publishing: Publishing
   readonly scribe: Scribe
@@ -36,6 +38,7 @@ export function measure(metrics: Metrics, of: Measured): void {
   gauge("idle", "Documents in memory with nobody in them", () => residents.idleSize)
   gauge("idle_bytes", "Estimated memory of idle documents", () => residents.idleBytes)
   gauge("editors", "Connections to documents", of.editors)
+  gauge("guests", "Connections that came by a link", () => of.links.guests)
   gauge("unwritten", "Documents whose last edits are in memory only", () => saver.unwritten)
   metrics.counter(
     "quartet_documents_edits_total",
@@ -53,7 +56,7 @@ export function measure(metrics: Metrics, of: Measured): void {
   counter("expired", "Documents deleted unused", () => upkeep.counts.expired)
   counter(
     "otp_refused",
-    "Connections and requests with a missing or wrong OTP",
+    "Connections and requests with a missing or wrong OTP, or a link that is none",
     () => of.gate.refused,
   )
 }

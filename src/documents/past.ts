@@ -31,6 +31,7 @@ export class Past {
   readonly #before: Statement<{ last: number | null; bytes: number }>
   readonly #oldest: Statement<{ last: number; bytes: number }>
   readonly #milestone: Statement<Milestone>
+  readonly #first: Statement<{ revision: number | null }>
   readonly #mark: Statement<never>
   readonly #dropRows: Statement<never>
   readonly #dropMilestones: Statement<never>
@@ -51,6 +52,9 @@ export class Past {
       WHERE document = :document ORDER BY first LIMIT 64`)
     this.#milestone = store.prepare(`SELECT revision, text FROM milestone
       WHERE document = :document AND revision <= :revision ORDER BY revision DESC LIMIT 1`)
+    this.#first = store.prepare(
+      "SELECT min(revision) AS revision FROM milestone WHERE document = :document",
+    )
     this.#mark = store.prepare(`INSERT OR REPLACE INTO milestone
       SELECT id, revision, text FROM document WHERE id = :document`)
     this.#dropRows = store.prepare(
@@ -106,6 +110,11 @@ export class Past {
   /** The newest text that is kept of a revision no higher than `revision`. */
   milestone(document: string, revision: number): Milestone | undefined {
     return this.#milestone.get({ document, revision })
+  }
+
+  /** The oldest revision of which a text is kept; undefined when there is none. */
+  oldest(document: string): number | undefined {
+    return this.#first.get({ document })?.revision ?? undefined
   }
 
   // The document's row still holds the text that the new operations begin with.

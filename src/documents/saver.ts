@@ -88,6 +88,11 @@ export class Saver {
     return this.#write([document]).get(document) ?? "failed"
   }
 
+  /** Sees to it that `document` has a row, for what is written beside it. Returns whether it has. */
+  ensure(document: Document): boolean {
+    return document.isStored || this.save(document) === "saved"
+  }
+
   /** Saves all, a hundred in one transaction; where that fails, one by one. */
   saveAll(documents: readonly Document[]): readonly Saved[] {
     const outcomes: Saved[] = []

@@ -105,6 +105,17 @@ export class Scribe {
     }
   }
 
+  /** Does `write`. Returns whether that could be written; if not, `event` is what the log is told. */
+  attempt(event: string, write: () => void): boolean {
+    try {
+      write()
+      return true
+    } catch (thrown) {
+      this.failed(event, thrown)
+      return false
+    }
+  }
+
   /** Something was saved: writing works. */
   succeeded(): void {
     this.#failuresInRow = 0

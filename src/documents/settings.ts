@@ -53,6 +53,15 @@ export const defaults: Settings = {
   server: "quartet",
 }
 
+/** What `given` leaves out takes its default. Where nothing outlives eviction, that is when a document is deleted. */
+export function settled(
+  given: Partial<Settings> = {},
+  store: { readonly durable: boolean },
+): Settings {
+  const settings = { ...defaults, ...given }
+  return store.durable ? settings : { ...settings, retentionDays: settings.expiryMs / day }
+}
+
 /**
  * The bytes a message may have when a text may hold `textLimit` code points (DC40): each of them
  * takes up to four, and the rest of the message is small. Longer ones are the transport's to refuse.
@@ -66,6 +75,8 @@ export const windowBytes = 1_024 * 1_024
 /** DC58: whoever returns gets at most so many operations, of so many bytes; else the text. */
 export const tailOperations = 10_000
 export const tailBytes = 1_024 * 1_024
+/** DC97: estimated bytes of the operations in one answer. */
+export const playedBytes = 1_024 * 1_024
 /** DC52: what one History message carries. */
 export const historyBytes = 256 * 1_024
 /** DC13: an extended editor that has not joined by then is closed as "timed-out". */

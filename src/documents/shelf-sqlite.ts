@@ -8,10 +8,11 @@
 import type { Random } from "../service.ts"
 import type { Store } from "../store.ts"
 import { documentEpoch, Journal } from "./journal.ts"
+import { LinkRows } from "./link-rows.ts"
 import { Past } from "./past.ts"
 import { type Recovery, Replay, replayAll } from "./replay.ts"
 import type { JournalEntry, Milestone, PastEdit, Shelf, Snapshot, Stored } from "./shelf.ts"
-import { dayMs, type Statements, statements, tables } from "./tables.ts"
+import { dayMs, type Listed, listed, type Statements, statements, tables } from "./tables.ts"
 
 /** What a shelf is opened with. */
 export interface ShelfOptions {
@@ -24,8 +25,11 @@ export interface ShelfOptions {
 /** What a program may do beside the server that owns the file. */
 export type VisitedShelf = Pick<
   Shelf,
-  "otp" | "load" | "past" | "milestone" | "count" | "remove" | "expire" | "setRetention"
->
+  "load" | "links" | "past" | "oldest" | "count" | "remove" | "expire"
+> & {
+  /** Up to a thousand documents whose ids come after `after`, in the order of their ids. */
+  list(after: string): readonly Listed[]
+}
 
 /** Bytes of an epoch and of a generation: two that are drawn never meet. */
 const epochBytes = 9
@@ -55,6 +59,8 @@ export function visitShelf(store: Store): VisitedShelf {
 /** Documents in a store. Made by `openShelf` and `visitShelf`. */
 export class SqliteShelf implements Shelf {
   readonly durable: boolean
+  readonly keepsPast: boolean
+  readonly links: LinkRows
   /** What the journal still held when the shelf was opened. */
   readonly recovery: Recovery
   readonly #store: Store
@@ -69,6 +75,8 @@ export class SqliteShelf implements Shelf {
 
   constructor(store: Store, options: ShelfOptions, use: "own" | "visit") {
     this.durable = store.durable
+    this.keepsPast = options.playbackBytes > 0
+    this.links = new LinkRows(store)
     this.#store = store
     this.#random = options.random
     this.#use = use
@@ -141,6 +149,14 @@ export class SqliteShelf implements Shelf {
     return this.#past.milestone(id, revision)
   }
 
+  saved(id: string): Milestone | undefined {
+    return this.#sql.saved.get({ id })
+  }
+
+  oldest(id: string): number | undefined {
+    return this.#past.oldest(id)
+  }
+
   missing(ids: readonly string[]): readonly string[] {
     const present = new Set(this.#sql.present.all({ ids: JSON.stringify(ids) }).map(({ id }) => id))
     const missing = ids.filter((id) => !present.has(id))
@@ -171,6 +187,10 @@ export class SqliteShelf implements Shelf {
     this.#sql.expireLinks.run({ now })
     this.#forgetAuthors(now - authorDays * dayMs, kept)
     return expired.length
+  }
+
+  list(after: string): readonly Listed[] {
+    return this.#sql.list.all({ after }).map(listed)
   }
 
   count(): number {

@@ -6,6 +6,7 @@
  * Every method may throw when the store cannot be read or written.
  */
 import type { Operation } from "../ot/operation.ts"
+import type { LinkRole } from "../wire/documents-shapes.ts"
 
 /** One accepted edit as the journal keeps it: applied to the text at `revision`, it makes `revision + 1`. */
 export interface JournalEntry {
@@ -35,6 +36,30 @@ export interface PastEdit {
   readonly user: number
   readonly at: number
   readonly operation: Operation
+}
+
+/** A link, as it is kept: not itself, only its hash (DC89). */
+export interface StoredLink {
+  /** SHA-256 of the link: 32 bytes. */
+  readonly hash: Uint8Array
+  readonly document: string
+  readonly role: LinkRole
+  readonly label: string | undefined
+  /** ms since 1970; undefined for one that ends only when it is revoked. */
+  readonly expiresAt: number | undefined
+  /** ms since 1970. */
+  readonly createdAt: number
+}
+
+/** The links of all documents. They go with their documents, and some time after their ends. */
+export interface LinkShelf {
+  /** By primary key; expired or not. A link whose document is gone is not found. */
+  find(hash: Uint8Array): StoredLink | undefined
+  /** All of one document, oldest first; expired or not. */
+  of(document: string): readonly StoredLink[]
+  /** Adds `link`; those of its document that expired before it was created go. Returns false where that document is not stored. */
+  add(link: StoredLink): boolean
+  remove(hash: Uint8Array): void
 }
 
 /** A text that is kept of an earlier revision. */
@@ -84,6 +109,9 @@ export interface Snapshot {
 export interface Shelf {
   /** False for `:memory:`: then OTPs are refused, since a restart would drop them. */
   readonly durable: boolean
+  readonly links: LinkShelf
+  /** False where PLAYBACK_KB is 0: then nothing of the past is given out. */
+  readonly keepsPast: boolean
   /** The OTP alone, by primary key: undefined for an unknown document, null for an open one. */
   otp(id: string): string | null | undefined
   load(id: string): Stored | undefined
@@ -104,6 +132,10 @@ export interface Shelf {
   past(id: string, from: number, limit: number): readonly PastEdit[] | undefined
   /** The newest text kept of a revision no higher than `revision`; `past` leads on from there (DC97). */
   milestone(id: string, revision: number): Milestone | undefined
+  /** The text as it was saved last, without what only the journal has. */
+  saved(id: string): Milestone | undefined
+  /** The oldest revision of which a text is kept beside the saved one; undefined when there is none. */
+  oldest(id: string): number | undefined
   /** Sets for how many days a stored document is kept unused (DC27); undefined follows the server. */
   setRetention(id: string, days: number | undefined): void
   /** Those of `ids` whose rows were deleted by another program. */

@@ -103,6 +103,35 @@ interface StoredAuthor {
 /** The row of a document without what is long. */
 type Head = Pick<DocumentRow, "epoch" | "revision" | "authors_floor">
 
+/** A row as it is listed; its length is in code points. */
+type ListedRow = Pick<DocumentRow, "revision" | "accessed_at"> & {
+  readonly id: string
+  readonly length: number
+  readonly protected: number
+}
+
+/** A document in a list, as it was saved last. */
+export interface Listed {
+  readonly id: string
+  readonly revision: number
+  /** In code points. */
+  readonly length: number
+  readonly isProtected: boolean
+  /** ms since 1970; undefined where nobody knows. */
+  readonly accessedAt: number | undefined
+}
+
+/** A row of a list, for those who are not to see the table. */
+export function listed({
+  id,
+  revision,
+  length,
+  protected: locked,
+  accessed_at,
+}: ListedRow): Listed {
+  return { id, revision, length, isProtected: locked === 1, accessedAt: accessed_at ?? undefined }
+}
+
 /** What the shelf asks of the store, prepared once. */
 export type Statements = ReturnType<typeof statements>
 
@@ -116,7 +145,13 @@ function documentStatements(store: Store) {
     document: store.prepare<DocumentRow>(`SELECT text, language, otp, epoch, revision, next_user,
       authors_floor, accessed_at, retention_days FROM document WHERE id = :id`),
     head: store.prepare<Head>("SELECT epoch, revision, authors_floor FROM document WHERE id = :id"),
+    saved: store.prepare<{ text: string; revision: number }>(
+      "SELECT text, revision FROM document WHERE id = :id",
+    ),
     otp: store.prepare<{ otp: string | null }>("SELECT otp FROM document WHERE id = :id"),
+    list: store.prepare<ListedRow>(`SELECT id, revision, length(text) AS length,
+      otp IS NOT NULL AS protected, accessed_at FROM document WHERE id > :after
+      ORDER BY id LIMIT 1000`),
     count: store.prepare<{ count: number }>("SELECT count(*) AS count FROM document"),
     present: store.prepare<{ id: string }>(
       "SELECT id FROM document WHERE id IN (SELECT value FROM json_each(:ids))",

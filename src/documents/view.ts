@@ -4,6 +4,8 @@
  */
 import type { Role } from "../wire/documents-shapes.ts"
 import type { Document } from "./document.ts"
+import type { Admission } from "./gate.ts"
+import { endFor } from "./joining.ts"
 
 export interface View {
   readonly role: Role
@@ -14,25 +16,24 @@ export interface View {
   readonly revision: number
   readonly language: string | undefined
   readonly isProtected: boolean
-  /** In ms since 1970; undefined for never. */
+  /** In ms since 1970; undefined for never. For who came by a link, no later than that ends. */
   readonly expiresAt: number | undefined
 }
 
 /** What an unknown document looks like. No real epoch has this name. */
-const unknown: Omit<View, "role"> = {
+const unknown: Omit<View, "role" | "expiresAt"> = {
   text: "",
   length: 0,
   epoch: "new",
   revision: 0,
   language: undefined,
   isProtected: false,
-  expiresAt: undefined,
 }
 
-/** `document` as it is now, for one who has `role` in it. */
-export function viewOf(document: Document | undefined, role: Role): View {
-  if (document === undefined) return { ...unknown, role }
-  const { text, length, epoch, revision, language, otp, expiresAt } = document
-  const isProtected = otp !== undefined
+/** `document` as it is now, for one who was admitted to it. */
+export function viewOf(document: Document | undefined, { role, link }: Admission): View {
+  if (document === undefined) return { ...unknown, role, expiresAt: link?.expiresAt }
+  const { text, length, epoch, revision, language, otp } = document
+  const [isProtected, expiresAt] = [otp !== undefined, endFor(document, link)]
   return { role, text, length, epoch, revision, language, isProtected, expiresAt }
 }

@@ -24,6 +24,9 @@ export type Shape = "kolabpad" | "rustpad" | "extended"
 /** What an editor may do (DC91). */
 export type Role = "full" | "edit" | "read"
 
+/** What a link may let its holder do: whoever came by the id does more. */
+export type LinkRole = Exclude<Role, "full">
+
 /** An editor's name, and its colour as a hue. */
 export interface Info {
   readonly name: string
@@ -65,7 +68,7 @@ export interface Welcome {
   readonly text?: string
   readonly language: string | null
   readonly protected: boolean
-  /** Absent while there is none. */
+  /** Absent while there is none, and for every role but `full`. */
   readonly otp?: string
   /** With cursors at `head`. */
   readonly users: readonly Present[]
@@ -75,7 +78,10 @@ export interface Welcome {
   readonly durable: boolean
   /** The revision up to which everything is durable. */
   readonly saved: number
-  /** When the document will be deleted unless someone comes back before; ISO 8601, null for never. */
+  /**
+   * When this will end: the document is deleted then unless someone comes back before, or the link
+   * that one came by ends sooner. ISO 8601, null for never.
+   */
   readonly expires_at: string | null
   readonly limits: {
     /** Code points of a text. */

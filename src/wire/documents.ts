@@ -224,7 +224,8 @@ function checkComponentCount(operation: unknown): void {
   throw new WireError("bad-operation", many)
 }
 
-function operationOf(components: readonly Component[]): Operation {
+/** The operation of these components. Throws "bad-operation" for what is none, and for U+0000. */
+export function operationOf(components: readonly Component[]): Operation {
   if (components.some((component) => typeof component === "string" && component.includes("\0"))) {
     throw new WireError("bad-operation", "U+0000 may not stand in a text")
   }
