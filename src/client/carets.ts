@@ -31,12 +31,15 @@ const labelPx = 20
 const labelWidthPx = 120
 
 /** One editor's carets and selections in the view's text, in UTF-16 units. */
-interface Caret {
+export interface CaretPlace {
   readonly id: number
   readonly name: string
   readonly hue: number
   readonly heads: readonly number[]
   readonly selections: readonly (readonly [anchor: number, head: number])[]
+}
+
+interface Caret extends CaretPlace {
   /** In ms since 1970. A new time shows the name anew. */
   readonly movedAt: number
 }
@@ -75,21 +78,26 @@ export class Carets {
       points.sort((one, other) => one - other).map((point) => [point, ruler.unitAt(point)]),
     )
     const unit = (point: number): number => units.get(point) ?? 0
-    const now = Date.now()
-    const read = others.map((editor): Caret => {
-      const heads = editor.cursors.map(unit)
-      const before = this.#byId.get(editor.id)
-      const stays = before !== undefined && before.heads.join() === heads.join()
-      return {
+    this.place(
+      others.map((editor) => ({
         id: editor.id,
         name: editor.name,
         hue: editor.hue % 360,
-        heads,
+        heads: editor.cursors.map(unit),
         selections: editor.selections.map(([anchor, head]) => [unit(anchor), unit(head)]),
-        movedAt: stays ? before.movedAt : now,
-      }
+      })),
+    )
+  }
+
+  /** Takes them as they are given, and nobody else. */
+  place(places: readonly CaretPlace[]): void {
+    const now = Date.now()
+    const placed = places.map((place): Caret => {
+      const before = this.#byId.get(place.id)
+      const stays = before !== undefined && before.heads.join() === place.heads.join()
+      return { ...place, movedAt: stays ? before.movedAt : now }
     })
-    this.#byId = new Map(read.map((caret) => [caret.id, caret]))
+    this.#byId = new Map(placed.map((caret) => [caret.id, caret]))
   }
 }
 

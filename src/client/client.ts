@@ -4,11 +4,13 @@
  * It runs in browsers and in Node 24.12 or later, and needs nothing but WebSocket and fetch.
  */
 import { Documents, type Person } from "./documents.ts"
+import { Relay } from "./relay.ts"
 import { Routes } from "./routes.ts"
 
 /** A server, as a program sees it: a member for each part. Nothing is opened before it is used. */
 export interface Client {
   readonly documents: Documents
+  readonly relay: Relay
 }
 
 /**
@@ -24,22 +26,29 @@ export interface Client {
  * Throws TypeError when `url` is no such address.
  */
 export function connect(url: string, person: Person = {}): Client {
-  return { documents: new Documents(new Routes(url), person) }
+  return { documents: new Documents(new Routes(url), person), relay: new Relay(url) }
 }
 
 export type { PendingRecord } from "../ot/effects.ts"
-export { Operation } from "../ot/operation.ts"
+export { compose, moveIndex, Operation, transform } from "../ot/operation.ts"
 export type { Cursors, Role } from "../wire/documents-shapes.ts"
+export type { Role as RelayRole } from "../wire/relay.ts"
 export type {
   Access,
   Documents,
   ErrorCode,
+  Keeping,
   OpenOptions,
   Person,
   TextEvents,
   TextState,
+  WriteOptions,
 } from "./documents.ts"
 export type { Editor } from "./editors.ts"
-export type { StoredText } from "./routes.ts"
+export { indexedDbStore, type OfflineRecord, type OfflineStore } from "./offline.ts"
+export type { Relay } from "./relay.ts"
+export type { Room, RoomEvents, RoomOptions, RoomState } from "./room.ts"
+export type { Link, LinkOptions, NewLink, Playback, StoredText } from "./routes.ts"
+export { RoomKey } from "./sealed.ts"
 export type { SharedText } from "./shared-text.ts"
 export type { Ending } from "./socket.ts"

@@ -7,7 +7,8 @@
  */
 import type { PendingRecord, RefusalCode } from "../ot/effects.ts"
 import type { Operation } from "../ot/operation.ts"
-import type { Routes, StoredText } from "./routes.ts"
+import type { OfflineStore } from "./offline.ts"
+import type { Playback, Routes, StoredText } from "./routes.ts"
 import { SharedText } from "./shared-text.ts"
 import type { Ending } from "./socket.ts"
 
@@ -24,13 +25,32 @@ export interface Person {
   readonly hue?: number
 }
 
+/** How a document is written to by HTTP. */
+export interface WriteOptions extends Access {
+  /** A name for this one write, 1 to 64 characters: said twice, it is done once. */
+  readonly once?: string
+}
+
 /** How a document is opened. */
 export interface OpenOptions extends Access, Person {
   /** Never edits, whatever the server would let it. */
   readonly readOnly?: boolean
   /** Goes on from what `SharedText.record` gave, with all that was pending then. */
   readonly record?: PendingRecord
+  /**
+   * Where the text and what is pending on it are kept, so that a known document opens without a
+   * network and edits survive a closed tab. Not used where `record` is given.
+   */
+  readonly store?: OfflineStore
 }
+
+/**
+ * Whether what was typed here and is not acknowledged is in the store: "off" where there is none, or
+ * another tab has this document there; "due" until it is written; "failed" while the store does
+ * not take it. Editing goes on in each of them. Who leaves while edits are not acknowledged and
+ * this is not "kept" loses those.
+ */
+export type Keeping = "off" | "due" | "kept" | "failed"
 
 /**
  * "connecting" until the first Welcome; then what is pending: nothing, one edit in flight, more
@@ -62,6 +82,8 @@ export interface TextEvents {
   access(): void
   /** Everything up to this revision is on the server's disk. */
   saved(revision: number): void
+  /** Whether what was typed here is in the store is another now. */
+  kept(keeping: Keeping): void
   /** An edit was refused and is undone; or another wish was, and then `inserted` is empty. */
   refused(refusal: {
     readonly code: ErrorCode
@@ -107,5 +129,34 @@ export class Documents {
    */
   read(id: string, access: Access = {}): Promise<StoredText> {
     return this.#routes.text(id, access.otp)
+  }
+  /**
+   * Makes the text of a document this one: what is equal in both is not touched, nor is what others
+   * type there. With `ifMatch`, an `etag` of `read`, what others wrote since then stays. Resolves
+   * with the new revision; rejects as `read` does.
+   */
+  replace(
+    id: string,
+    text: string,
+    options: WriteOptions & { readonly ifMatch?: string } = {},
+  ): Promise<number> {
+    return this.#routes.replace(id, text, options)
+  }
+
+  /** Adds `text` at the end of a document. Resolves with the new revision; rejects as `read` does. */
+  append(id: string, text: string, options: WriteOptions = {}): Promise<number> {
+    return this.#routes.append(id, text, options)
+  }
+
+  /**
+   * The text of a document as it was at revision `from`, and what was done to it after that: at
+   * most `limit` operations. Rejects as `read` does; with 410 where that is not kept any more.
+   */
+  history(
+    id: string,
+    from: number,
+    options: Access & { readonly limit?: number } = {},
+  ): Promise<Playback> {
+    return this.#routes.history(id, from, options)
   }
 }

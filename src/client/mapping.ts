@@ -9,6 +9,7 @@
  */
 import type { ChangeSet, Text } from "@codemirror/state"
 import { cleaned, codePointCount, isClean, isPairAt } from "../ot/codepoints.ts"
+import { diff } from "../ot/diff.ts"
 import { type Component, Operation } from "../ot/operation.ts"
 
 /** A stretch of a text to be replaced, in UTF-16 units: what CodeMirror calls a change. */
@@ -177,6 +178,11 @@ export function replacementsOf(operation: Operation, text: Text): readonly Repla
   }
   if (insertAt >= 0) put(insertAt)
   return replacements
+}
+
+/** The few changes that make `after` of `before`, as `replacementsOf` gives them: see `diff`. */
+export function replacementsBetween(before: Text, after: Text): readonly Replacement[] {
+  return replacementsOf(diff(before.toString(), after.toString()), before)
 }
 
 /**

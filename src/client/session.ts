@@ -38,6 +38,7 @@ interface HeardElement {
 
 /** Whose place it is, and what it shares with it. */
 export interface SessionOwner {
+  /** It may be another once a kept record is loaded, which is before `connect`. */
   readonly pending: Pending
   readonly editors: Editors
   readonly listeners: Listeners<TextEvents>
@@ -54,7 +55,7 @@ export class Session {
   readonly #id: string
   readonly #routes: Routes
   readonly #owner: SessionOwner
-  readonly #socket: Socket
+  #socket: Socket | undefined
   #name: string | undefined
   #hue: number
   #otp: string | undefined
@@ -65,7 +66,7 @@ export class Session {
   #saved = 0
   #end: Ending | undefined
 
-  /** Connects at once. */
+  /** Connects once it is told to. */
   constructor(id: string, routes: Routes, options: OpenOptions & { readonly owner: SessionOwner }) {
     this.#id = id
     this.#routes = routes
@@ -74,14 +75,19 @@ export class Session {
     this.#hue = options.hue ?? Math.floor(Math.random() * 360)
     // One that no header can hold is as wrong as none, and the server says so.
     this.#otp = isToken(options.otp) ? options.otp : undefined
+  }
+
+  /** Connects at once, and again whenever the line is lost. To be called once. */
+  connect(): void {
+    if (this.#end !== undefined) return
     this.#socket = new Socket(
       {
-        url: routes.socket(id),
+        url: this.#routes.socket(this.#id),
         protocols: () => [
           documentsProtocol,
           ...(this.#otp === undefined ? [] : [otpEntry + this.#otp]),
         ],
-        why: () => routes.why(id, this.#otp),
+        why: () => this.#routes.why(this.#id, this.#otp),
       },
       {
         opened: () => this.#join(),
@@ -101,8 +107,13 @@ export class Session {
     return this.#end
   }
 
+  /** The OTP of the next handshake. */
   get otp(): string | undefined {
     return this.#otp
+  }
+
+  set otp(otp: string | undefined) {
+    this.#otp = otp
   }
 
   get language(): string | undefined {
@@ -115,12 +126,12 @@ export class Session {
 
   /** In ms since 1970; undefined unless a try to connect waits. */
   get returnsAt(): number | undefined {
-    return this.#socket.returnsAt
+    return this.#socket?.returnsAt
   }
 
   /** Whether what a later message makes worthless should be said now. */
   get isReady(): boolean {
-    return this.#isJoined && !this.#socket.behind
+    return this.#isJoined && this.#socket?.behind === false
   }
 
   /**
@@ -133,7 +144,7 @@ export class Session {
     // A UTF-16 unit takes three bytes at most: nearly every frame fits without being counted.
     const mayFit = frame.length * 3 <= limitBytes
     if (!mayFit && utf8.encode(frame).length > limitBytes) return "too-long"
-    return this.#socket.send(frame) ? "said" : "away"
+    return this.#socket?.send(frame) === true ? "said" : "away"
   }
 
   setName(name: string, hue: number): void {
@@ -148,29 +159,25 @@ export class Session {
     if (!isSaid) this.#languageDue = language
   }
 
-  async protect(): Promise<string> {
-    const otp = await this.#routes.protect(this.#id, this.#proof())
-    this.#otp = otp // the next handshake needs it, whenever the message about it comes
-    return otp
-  }
-
-  async unprotect(): Promise<void> {
-    await this.#routes.unprotect(this.#id, this.#proof(), this.#otp)
-    this.#otp = undefined
+  /** What proves who we are (DC86). Throws Error when there is no connection that could. */
+  proof(): Proof {
+    const welcome = this.#welcome
+    if (welcome === undefined || !this.#isJoined) throw new Error("not connected")
+    return { secret: welcome.secret, id: welcome.id, name: this.#name ?? "Anonymous" }
   }
 
   hurry(): void {
-    this.#socket.hurry()
+    this.#socket?.hurry()
   }
 
   /** Gives the socket up after a fault, and joins anew. */
   rejoin(): void {
-    this.#socket.rejoin()
+    this.#socket?.rejoin()
   }
 
   close(): void {
     if (this.#end !== undefined) return
-    this.#socket.close()
+    this.#socket?.close()
     this.#lose({ code: 1000, sentence: "closed by this program", comesBack: false })
   }
 
@@ -234,7 +241,7 @@ export class Session {
 
   #onWelcome(welcome: Welcome): void {
     const { pending, editors, listeners } = this.#owner
-    this.#socket.settle()
+    this.#socket?.settle()
     this.#isJoined = true
     this.#welcome = welcome
     this.#saved = welcome.saved
@@ -276,12 +283,5 @@ export class Session {
 
   #run(effects: Effects): void {
     this.#owner.run(effects, "")
-  }
-
-  // What shows that we are who is connected; without a socket there is nothing that could.
-  #proof(): Proof {
-    const welcome = this.#welcome
-    if (welcome === undefined || !this.#isJoined) throw new Error("not connected")
-    return { secret: welcome.secret, id: welcome.id, name: this.#name ?? "Anonymous" }
   }
 }

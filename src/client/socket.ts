@@ -12,7 +12,7 @@ import { comesBack } from "../wire/error.ts"
 const firstWaitMs = 250
 /** No wait is longer: who comes back to a laptop looks at it for about that long. */
 const longestWaitMs = 10_000
-/** A server says something every 20 s (DC102), so this is two of them missed, and a slow line. */
+/** A server says something every 20 s (DC102, RL134), so this is two of them missed, and a slow line. */
 const silenceMs = 45_000
 /** Above this many unsent bytes `behind` is true: what the server itself calls behind. */
 const behindBytes = 64 * 1024
@@ -32,6 +32,8 @@ export interface SocketOwner {
   opened(): void
   /** A text frame came. */
   heard(frame: string): void
+  /** A binary frame came. Without this they are not listened to. */
+  heardBytes?(frame: Uint8Array): void
   /** The socket is gone. If `ending.comesBack` the next one is on its way, else that was the last. */
   lost(ending: Ending): void
 }
@@ -40,13 +42,20 @@ export interface SocketOwner {
 export interface SocketOptions {
   /** A `ws:` or `wss:` address. */
   readonly url: string
-  /** The subprotocols to ask for, best first. Asked for each try: a token among them may change. */
-  protocols(): readonly string[]
+  /**
+   * The subprotocols to ask for, best first. Asked for each try: a token among them may change. A
+   * promise that rejects makes it a try that failed.
+   */
+  protocols(): readonly string[] | Promise<readonly string[]>
   /**
    * Asks the server why it refused a handshake, which no browser lets a page see; undefined if
    * it did not say. Must not reject.
    */
   why(): Promise<Ending | undefined>
+  /** The wait before the first return, in ms; 250 if it is not said. */
+  readonly firstWaitMs?: number
+  /** The class of its sockets; the one there is if it is not said. */
+  readonly WebSocket?: typeof WebSocket | undefined
 }
 
 /** What this file needs of a window: in Node there are no such events, and none is missed. */
@@ -62,6 +71,8 @@ export class Socket {
   readonly #options: SocketOptions
   readonly #owner: SocketOwner
   #socket: WebSocket | undefined
+  // The try that is under way; there is no socket yet while its subprotocols are waited for.
+  #attempt: object | undefined
   // The next try while waiting, else the next look at how long it has been silent.
   #timer: ReturnType<typeof setTimeout> | undefined
   #returnsAt: number | undefined
@@ -87,8 +98,8 @@ export class Socket {
     return (this.#socket?.bufferedAmount ?? 0) > behindBytes
   }
 
-  /** Sends one text frame; false if no socket is open, and then it is not sent later either. */
-  send(frame: string): boolean {
+  /** Sends one frame; false if no socket is open, and then it is not sent later either. */
+  send(frame: string | Uint8Array<ArrayBuffer>): boolean {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false
     this.#socket.send(frame)
     return true
@@ -123,7 +134,25 @@ export class Socket {
 
   #open(): void {
     this.#returnsAt = undefined
-    const socket = new WebSocket(this.#options.url, [...this.#options.protocols()])
+    const attempt = {}
+    this.#attempt = attempt
+    this.#heardAt = Date.now()
+    const protocols = this.#options.protocols()
+    if (!(protocols instanceof Promise)) return this.#dial(protocols)
+    this.#watch()
+    protocols.then(
+      (known) => this.#attempt === attempt && this.#dial(known),
+      (thrown: unknown) => {
+        const sentence = thrown instanceof Error ? thrown.message : String(thrown)
+        if (this.#attempt === attempt) this.#lose(broken(sentence))
+      },
+    )
+  }
+
+  #dial(protocols: readonly string[]): void {
+    const Line = this.#options.WebSocket ?? WebSocket
+    const socket = new Line(this.#options.url, [...protocols])
+    socket.binaryType = "arraybuffer"
     this.#socket = socket
     let hasOpened = false
     // Each listener asks first whether this socket still counts: one that was given up may yet
@@ -138,6 +167,8 @@ export class Socket {
       if (this.#socket !== socket) return
       this.#heardAt = Date.now()
       if (typeof event.data === "string") this.#owner.heard(event.data)
+      else if (event.data instanceof ArrayBuffer)
+        this.#owner.heardBytes?.(new Uint8Array(event.data))
     }
     socket.onclose = (event: { readonly code: number; readonly reason: string }) => {
       if (this.#socket !== socket) return
@@ -159,7 +190,8 @@ export class Socket {
     this.#giveUp()
     if (ending.comesBack) {
       // Full jitter: a server that restarts meets its editors spread over the whole wait.
-      const longest = Math.min(longestWaitMs, firstWaitMs * 2 ** this.#tries)
+      const first = this.#options.firstWaitMs ?? firstWaitMs
+      const longest = Math.min(longestWaitMs, first * 2 ** this.#tries)
       const waitMs = Math.random() * longest
       this.#tries += 1
       this.#returnsAt = Date.now() + waitMs
@@ -175,6 +207,7 @@ export class Socket {
     this.#returnsAt = undefined
     const socket = this.#socket
     this.#socket = undefined
+    this.#attempt = undefined
     // On a dead line the close event may take minutes; nobody waits for it.
     socket?.close()
   }

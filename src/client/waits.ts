@@ -29,6 +29,11 @@ export class Waits {
   #seq = 0
   #waits: Wait[] = []
 
+  /** How many local edits were made. */
+  get typed(): number {
+    return this.#typed
+  }
+
   /** How many local edits the server has not acknowledged. */
   get unsettled(): number {
     return this.#typed - this.#settled

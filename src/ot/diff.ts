@@ -2,9 +2,11 @@
  * The difference of two texts, as an operation that changes one into the other.
  *
  * Three passes, each over what the last one left: what both texts begin and end with is kept;
- * then whole lines are compared; then, where lines were replaced, their code points. Each
- * comparison stops at a budget, and what is beyond it is one replacement. What always holds:
- * the result is right whatever the budget; only its size differs.
+ * then whole lines are compared; then, where lines were replaced, their words. Of a word that was
+ * replaced the ends that stayed are kept, and no letter in between: letters that two different words
+ * happen to share would be held for the same place, and what somebody types there land inside of
+ * a word of another. Each comparison stops at a budget, and what is beyond it is one replacement.
+ * What always holds: the result is right whatever the budget; only its size differs.
  *
  * Source: the greedy form of E. W. Myers, "An O(ND) difference algorithm and its variations".
  */
@@ -43,7 +45,7 @@ export function diff(before: string, after: string): Operation {
   keep(components, before.slice(0, start))
   const was = before.slice(start, before.length - end)
   const is = after.slice(start, after.length - end)
-  diffLines(components, { was, is, budget })
+  compareParts(components, { was, is, budget }, [lines, words])
   keep(components, before.slice(before.length - end))
   return Operation.from(components)
 }
@@ -54,61 +56,51 @@ interface Stretch {
   readonly budget: Budget
 }
 
-function diffLines(components: Component[], { was, is, budget }: Stretch): void {
-  const oldLines = lines(was)
-  const newLines = lines(is)
-  const runs = compare(...numbered(oldLines, newLines), budget)
+/** Cuts a text into parts that make it up again. */
+type Split = (text: string) => readonly string[]
+
+function compareParts(
+  components: Component[],
+  { was, is, budget }: Stretch,
+  [split, ...finer]: readonly Split[],
+): void {
+  const oldParts = split?.(was) ?? []
+  const newParts = split?.(is) ?? []
+  const isOne = was === "" || is === "" || split === undefined
+  const runs = isOne ? undefined : compare(...numbered(oldParts, newParts), budget)
   if (runs === undefined) return replace(components, was, is)
   let i = 0
   let j = 0
   for (const run of runs) {
-    const removed = oldLines.slice(i, i + run.before)
-    const added = newLines.slice(j, j + run.after)
+    const removed = oldParts.slice(i, i + run.before)
+    const added = newParts.slice(j, j + run.after)
     i += run.before
     j += run.after
     if (run.kind === "keep") {
       keep(components, removed.join(""))
     } else if (removed.length === added.length) {
-      // As many lines as before: most likely each was changed a little.
-      for (const [at, line] of removed.entries()) {
-        diffCodePoints(components, { was: line, is: added[at] ?? "", budget })
+      // As many as before: most likely each was changed a little.
+      for (const [at, part] of removed.entries()) {
+        compareParts(components, { was: part, is: added[at] ?? "", budget }, finer)
       }
     } else {
-      diffCodePoints(components, { was: removed.join(""), is: added.join(""), budget })
+      compareParts(components, { was: removed.join(""), is: added.join(""), budget }, finer)
     }
   }
-}
-
-function diffCodePoints(components: Component[], { was, is, budget }: Stretch): void {
-  const start = startShared(was, is)
-  const end = endShared(was.slice(start), is.slice(start))
-  const oldMiddle = was.slice(start, was.length - end)
-  const newMiddle = is.slice(start, is.length - end)
-  keep(components, was.slice(0, start))
-  if (oldMiddle === "" || newMiddle === "") {
-    replace(components, oldMiddle, newMiddle)
-  } else {
-    const oldPoints = pointsOf(oldMiddle)
-    const newPoints = pointsOf(newMiddle)
-    const runs = compare(oldPoints, newPoints, budget)
-    if (runs === undefined) replace(components, oldMiddle, newMiddle)
-    let j = 0
-    for (const run of runs ?? []) {
-      const added = newPoints.subarray(j, j + run.after)
-      if (run.kind === "keep") components.push(run.before)
-      else components.push(textOf(added), -run.before)
-      j += run.after
-    }
-  }
-  keep(components, was.slice(was.length - end))
 }
 
 function keep(components: Component[], text: string): void {
   components.push(codePointCount(text))
 }
 
+// Replaces all but what both begin and end with.
 function replace(components: Component[], was: string, is: string): void {
-  components.push(is, -codePointCount(was))
+  const start = startShared(was, is)
+  const end = endShared(was.slice(start), is.slice(start))
+  keep(components, was.slice(0, start))
+  components.push(is.slice(start, is.length - end))
+  components.push(-codePointCount(was.slice(start, was.length - end)))
+  keep(components, was.slice(was.length - end))
 }
 
 /**
@@ -199,33 +191,15 @@ function numbered(
   return [Int32Array.from(before, number), Int32Array.from(after, number)]
 }
 
-function pointsOf(text: string): Int32Array {
-  const points = new Int32Array(codePointCount(text))
-  let index = 0
-  for (let at = 0; at < points.length; at += 1) {
-    const point = text.codePointAt(index) ?? 0
-    points[at] = point
-    index += point > 0xffff ? 2 : 1
-  }
-  return points
-}
-
-function textOf(points: Int32Array): string {
-  let text = ""
-  for (const point of points) text += String.fromCodePoint(point)
-  return text
-}
-
 // The lines of a text, each with the LF that ends it; the last may have none.
 function lines(text: string): readonly string[] {
-  const found: string[] = []
-  for (let start = 0; start < text.length; ) {
-    const feed = text.indexOf("\n", start)
-    const end = feed === -1 ? text.length : feed + 1
-    found.push(text.slice(start, end))
-    start = end
-  }
-  return found
+  return text.match(/[^\n]*\n|[^\n]+/g) ?? []
+}
+
+// The words of a text, and each code point between them. Scripts that write without spaces have
+// none that this could see: there each code point is compared.
+function words(text: string): readonly string[] {
+  return text.match(/[\p{LC}\p{M}\p{N}_]+|./gsu) ?? []
 }
 
 // The UTF-16 units both texts begin with. Never ends inside of a surrogate pair.

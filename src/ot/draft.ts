@@ -118,15 +118,20 @@ export class Draft {
 
   /** Takes the edit in flight out of the shown text. Returns how that changes by it. */
   rollBack(): Operation {
-    const outstanding = this.#outstanding ?? Operation.identity(this.#confirmed.length)
-    let change = invert(outstanding, this.#confirmed.toString())
+    const [buffer, change] = this.#undoing()
     this.#outstanding = undefined
-    if (this.#buffer !== undefined) {
-      const [buffer, moved] = transform(this.#buffer, change)
-      this.#buffer = buffer.isNoop ? undefined : buffer
-      change = moved
-    }
+    this.#buffer = buffer?.isNoop === true ? undefined : buffer
     this.#show(change)
+    return change
+  }
+
+  /**
+   * Undoes the edit in flight by what is typed after it: it stays in flight. Returns how the shown
+   * text changes by that.
+   */
+  takeBack(): Operation {
+    const [, change] = this.#undoing()
+    this.type(change)
     return change
   }
 
@@ -186,6 +191,13 @@ export class Draft {
     this.#buffer = change.isNoop ? undefined : change
   }
 
+  // What would be typed without the edit in flight, and what takes that out of the shown text.
+  #undoing(): readonly [buffer: Operation | undefined, change: Operation] {
+    const outstanding = this.#outstanding ?? Operation.identity(this.#confirmed.length)
+    const change = invert(outstanding, this.#confirmed.toString())
+    return this.#buffer === undefined ? [undefined, change] : transform(this.#buffer, change)
+  }
+
   // Moves what is pending over a change of the confirmed text, and shows what comes out.
   #moveOver(theirs: Operation): Operation {
     if (this.#outstanding === undefined) return this.#moveBuffer(theirs)
@@ -211,6 +223,16 @@ export class Draft {
     const [moved] = transform(this.#aside, change)
     this.#aside = moved.isNoop ? undefined : moved
   }
+}
+
+/** Whether the first operation is for a text of `length` code points, and each other for what comes out. */
+export function fits(row: readonly Operation[], length: number): boolean {
+  let next = length
+  for (const { baseLength, targetLength } of row) {
+    if (baseLength !== next) return false
+    next = targetLength
+  }
+  return true
 }
 
 // Two operations that do one after the other what `operation` does; the first has `limit` components.

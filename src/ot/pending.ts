@@ -12,7 +12,7 @@
  * for then they lie in the very text that edit leaves; in "synchronized" they travel alone.
  * Longer than usual because it is one state machine, and half of one would explain nothing.
  */
-import { Draft } from "./draft.ts"
+import { Draft, fits } from "./draft.ts"
 import type {
   Accepted,
   Effect,
@@ -70,6 +70,8 @@ export class Pending {
   #phase: Phase = away
   /** The edit in flight was stale: it is sent again at this revision. */
   #resendAt: number | undefined
+  /** The number of the edit that restores an emptied document. */
+  #restoring: number | undefined
   /** What to report once the server's text is known. */
   #loss: Pick<Lost, "why" | "mine"> | undefined
   #effects: Effect[] = []
@@ -195,10 +197,10 @@ export class Pending {
 
   /** The Welcome on a new socket. Its tail follows by `history`. */
   welcome(greeting: Greeting, now: number): Effects {
-    if (this.#phase.name !== "away") return this.#faulted("a second Welcome")
+    if (this.#phase.name !== "away") return this.#faulted("second Welcome")
     const { epoch, revision, head, applied, text } = greeting
     if (text === undefined && (epoch !== this.#epoch || revision !== this.#revision)) {
-      return this.#faulted("a tail from where we do not stand")
+      return this.#faulted("foreign tail")
     }
     this.#me = greeting.id
     const doubt = this.#sequence.greet(applied)
@@ -222,12 +224,18 @@ export class Pending {
     if (phase.name === "away") return [] // of a socket that was given up
     const isOurs = phase.name === "live" || phase.name === "tail"
     const revision = isOurs ? this.#revision : phase.revision
-    if (start > revision) return this.#faulted("a gap in the history")
+    if (start > revision) return this.#faulted("gap")
     const news = elements.slice(revision - start) // what comes twice is known
     const length = isOurs ? this.#draft.confirmed.length : phase.server.length
-    if (!fits(news, length)) return this.#faulted("an operation that does not fit the text")
+    if (
+      !fits(
+        news.map(({ operation }) => operation),
+        length,
+      )
+    )
+      return this.#faulted("misfit")
     if (isOurs) {
-      if (!this.#takeAll(news)) return this.#faulted("an operation of ours that we do not know")
+      if (!this.#takeAll(news)) return this.#faulted("unknown edit of ours")
     } else {
       for (const { operation } of news) phase.server.apply(operation)
       phase.revision += news.length
@@ -238,8 +246,7 @@ export class Pending {
   /** An Ack: the edit `seq` took no revision of its own. */
   ack(seq: number, now: number): Effects {
     if (this.#phase.name !== "live" || this.#sequence.flight?.seq !== seq) return []
-    if (this.#draft.outstanding?.isNoop !== true)
-      return this.#faulted("an Ack for a real operation")
+    if (this.#draft.outstanding?.isNoop !== true) return this.#faulted("Ack for an edit")
     this.#confirm()
     return this.#proceed(now)
   }
@@ -251,7 +258,7 @@ export class Pending {
     // It is tried again when the server comes back, on this socket or the next.
     if (outstanding === undefined || code === "unavailable") return []
     if (code === "stale-revision") {
-      if (revision < this.#revision) return this.#faulted("a stale revision below ours")
+      if (revision < this.#revision) return this.#faulted("stale revision below ours")
       this.#resendAt = revision
       return this.#proceed(now)
     }
@@ -269,19 +276,24 @@ export class Pending {
     this.#resendAt = undefined
   }
 
-  /** After "emptied": gives the server the shown text again, as one edit, if it is empty still. */
+  /**
+   * After "emptied": gives the server the shown text again, as one edit, if it is empty still. Should
+   * another prove to have been quicker, ours is taken back: two who restore give one text.
+   */
   restore(now: number): Effects {
     const phase = this.#phase
     if (phase.name !== "emptied") return []
     if (phase.server.length > 0) {
-      // Someone typed meanwhile: theirs stays, and ours is offered beside it.
-      this.#loss = { why: "rolled-back", mine: this.text }
+      // Someone typed or restored meanwhile: theirs stays, and ours is offered beside it.
+      const mine = this.text
+      if (mine !== phase.server.toString()) this.#loss = { why: "rolled-back", mine }
       return this.discard(now)
     }
     this.#sequence.drop()
     this.#draft.retype(phase.server)
     this.#stand(phase)
     this.#goLive(now)
+    this.#restoring = this.#sequence.flight?.seq
     return this.#told()
   }
 
@@ -309,7 +321,7 @@ export class Pending {
 
   /** The caller found by its checksum that our confirmed text is not the server's (DC61). */
   diverged(): Effects {
-    return this.#faulted("another text at the same revision")
+    return this.#faulted("other checksum")
   }
 
   // Takes elements that fit our confirmed text. False when one is ours and should not be.
@@ -319,7 +331,7 @@ export class Pending {
       // Nothing of ours is among the rest: it can be taken at once, and a long tail costs little.
       if (phase.name === "tail" && !phase.isOwnDue) return this.#takeRest(elements.slice(index))
       if (id !== this.#me) {
-        this.#show(this.#draft.take(operation), "others", id)
+        this.#takeTheirs(() => this.#draft.take(operation), id)
         this.#revision += 1
         continue
       }
@@ -334,9 +346,24 @@ export class Pending {
   #takeRest(elements: readonly Accepted[]): boolean {
     if (!this.#sequence.isOutdated && elements.some(({ id }) => id === this.#me)) return false
     const theirs = elements.map(({ operation }) => operation)
-    this.#show(this.#draft.takeRow(theirs), "others")
+    this.#takeTheirs(() => this.#draft.takeRow(theirs))
     this.#revision += elements.length
     return true
+  }
+
+  #takeTheirs(take: () => Operation, id?: number): void {
+    const isRestoring =
+      this.#restoring !== undefined && this.#restoring === this.#sequence.flight?.seq
+    const mine = isRestoring ? this.text : ""
+    this.#show(take(), "others", id)
+    if (!isRestoring || this.#draft.confirmed.length === 0) return
+    // The server may take our edit yet, or has: so it is undone by the next one.
+    this.#restoring = undefined
+    const isSame = this.#draft.outstanding?.components.includes(this.confirmed)
+    this.#show(this.#draft.takeBack(), "rollback")
+    if (isSame) return
+    this.#loss ??= { why: "rolled-back", mine }
+    if (this.#phase.name === "live") this.#tellLoss()
   }
 
   // After anything came: goes live when the text is whole, and sends what can be sent.
@@ -354,7 +381,7 @@ export class Pending {
         if (this.#revision < phase.head) break
         // It was accepted and is not in the tail: moved over others' edits it had nothing left to do.
         if (phase.isOwnDue && this.#draft.outstanding?.isNoop !== true) {
-          return this.#faulted("an edit of ours that was applied and is not in the tail")
+          return this.#faulted("missing edit of ours")
         }
         if (phase.isOwnDue) this.#confirm()
         this.#goLive(now)
@@ -364,7 +391,7 @@ export class Pending {
         // In our text first, so that the difference does not bring our own words a second time.
         if (this.#sequence.isFlightApplied) this.#acknowledge()
         this.#noteMine()
-        this.#show(this.#draft.merge(phase.server), "others")
+        this.#takeTheirs(() => this.#draft.merge(phase.server))
         this.#stand(phase)
         this.#goLive(now)
         break
@@ -377,6 +404,10 @@ export class Pending {
     this.#phase = live
     if (this.#draft.outstanding !== undefined) this.#send(now)
     this.#launch(now)
+    this.#tellLoss()
+  }
+
+  #tellLoss(): void {
     if (this.#loss === undefined) return
     // What was in doubt is set aside already; else it is whatever the server lacks.
     const { why, mine } = this.#loss
@@ -462,14 +493,4 @@ export class Pending {
     this.#effects = []
     return effects
   }
-}
-
-// Whether the first operation is for a text of `length` code points, and each other for what comes out.
-function fits(elements: readonly Accepted[], length: number): boolean {
-  let next = length
-  for (const { operation } of elements) {
-    if (operation.baseLength !== next) return false
-    next = operation.targetLength
-  }
-  return true
 }

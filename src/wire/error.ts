@@ -28,6 +28,8 @@ const reasons = {
   internal: { status: 500, close: 4500 },
   unavailable: { status: 503, close: 4503 },
   "timed-out": { status: 408, close: 4508 },
+  // What Hocuspocus itself says, so it is said to its provider only: y-websocket would stay away.
+  "never-joined": { status: 408, close: 4408 },
   "stale-revision": { status: 409, close: 4509 },
   moved: { status: 503, close: 4510 },
   slow: { status: 503, close: 4528 },
@@ -39,8 +41,14 @@ const reasons = {
 /** Why a far end is refused or closed. A closed list. */
 export type Code = keyof typeof reasons
 
+/**
+ * The WebSocket close code that says `C`, as a type: so that what must stay small may write down a
+ * number, held to this list, without bringing the list along.
+ */
+export type CloseCode<C extends Code> = (typeof reasons)[C]["close"]
+
 /** All codes, for counters and for the documents. */
-export const codes = Object.keys(reasons) as readonly Code[] // keys of a literal: exactly the union
+export const codes = /* @__PURE__ */ Object.keys(reasons) as readonly Code[] // keys of a literal: exactly the union
 
 /** The HTTP status that says `code`. */
 export function statusOf(code: Code): number {
