@@ -76,6 +76,8 @@ export interface Connection<Out> {
   readonly identity: Identity | undefined
   /** It has brought a newer token of the same subject: from here on that one's end counts. */
   renew(identity: Identity): void
+  /** Whether what is sent now can still leave: false as soon as it was closed, or was seen to be gone. */
+  readonly isOpen: boolean
   /** Whether the far end took its leave in good order, when it is gone: not cut off, and for no fault. */
   readonly saidGoodbye: boolean
   /** Sends, and never skips. A far end that cannot keep up is closed as "slow". */

@@ -24,6 +24,8 @@ export interface Disk {
   /** Something was committed. */
   committed(): void
   sync(answer: () => void): void
+  /** Cuts the log down to nothing, as soon as nobody reads from it. */
+  scrub(): void
   /** Writes a whole copy of the database into the empty file `path`. */
   copy(path: string): Promise<void>
   tick(now: number): void
@@ -57,6 +59,7 @@ const closeMs = 2_000
 // each time, so that little is left for the RESTART, which keeps writers waiting: it alone lets a
 // log begin anew that is being written all the time.
 const passive = "PRAGMA wal_checkpoint(PASSIVE)"
+const scrubbing = [passive, "PRAGMA wal_checkpoint(TRUNCATE)"]
 const checkpoint = [passive, passive, passive, "PRAGMA wal_checkpoint(RESTART)"]
 
 /**
@@ -69,6 +72,7 @@ export function immediateDisk(connection: DatabaseSync): Disk {
     healthy: true,
     committed() {},
     sync: (answer) => queueMicrotask(answer),
+    scrub() {},
     // async, so that a failure is a rejection here too.
     copy: async (path) => void connection.prepare("VACUUM INTO ?").run(path),
     tick() {},
@@ -96,6 +100,7 @@ export class FileDisk implements Disk {
   /** Commits when the last checkpoint that came to its end began. */
   #checkpointed = 0
   #checkpoint: "idle" | "running" | "blocked" = "idle"
+  #isScrubDue = false
 
   /** Puts `connection`, just opened on `path`, into write-ahead mode. Throws when the file does not allow it. */
   constructor(connection: DatabaseSync, path: string, options: DiskOptions) {
@@ -125,6 +130,11 @@ export class FileDisk implements Disk {
     if (this.#waiting.length === waitingLimit) this.#waiting.shift()
     this.#waiting.push({ commits: this.#commits, answer })
     this.#syncIfDue()
+  }
+
+  scrub(): void {
+    this.#isScrubDue = true
+    this.#checkpointIfDue()
   }
 
   tick(now: number): void {
@@ -188,20 +198,27 @@ export class FileDisk implements Disk {
 
   #checkpointIfDue(): void {
     if (this.#checkpoint === "running") return
-    if (this.#commits === this.#checkpointed && this.#healthy) return
+    const isScrub = this.#isScrubDue
+    if (this.#commits === this.#checkpointed && this.#healthy && !isScrub) return
     const isTime = this.#now - this.#checkpointedAt >= checkpointMs
     // One that a reader held up is not tried again in each tick.
     const isLong = this.#checkpoint === "idle" && fstatSync(this.#logFile).size > logBytes
-    if (!isTime && !isLong) return
+    const isDue = isTime || isLong || (isScrub && this.#checkpoint === "idle")
+    if (!isDue) return
     this.#checkpointedAt = this.#now
     this.#checkpoint = "running"
     const commits = this.#commits
-    void this.#thread.run(checkpoint).then((result) => this.#checkpointEnded(result, commits))
+    this.#isScrubDue = false
+    const statements = isScrub ? scrubbing : checkpoint
+    void this.#thread
+      .run(statements)
+      .then((result) => this.#checkpointEnded(result, commits, isScrub))
   }
 
-  #checkpointEnded(result: JobResult, commits: number): void {
+  #checkpointEnded(result: JobResult, commits: number, wasScrub: boolean): void {
     if (this.#state === "closed") return
     const isWhole = "row" in result && result.row?.["busy"] === 0
+    if (wasScrub && !isWhole) this.#isScrubDue = true
     this.#checkpoint = isWhole ? "idle" : "blocked"
     if ("problem" in result) {
       this.#options.log.warn("checkpoint failed", { problem: result.problem })

@@ -109,13 +109,23 @@ export function beginCopy(path: string): string {
  * Ends a copy: marks it, waits until it is on the disk, gives it its name.
  *
  * Every copy says that it was not left in order, so that whoever starts on it draws a new
- * generation and no far end takes its revisions for those it knows (DC59).
+ * generation and no far end takes its revisions for those it knows (DC59). The rows of the tables
+ * `without`, names of ours, are left out.
  */
-export async function finishCopy(part: string, path: string): Promise<void> {
+export async function finishCopy(
+  part: string,
+  path: string,
+  without: readonly string[],
+): Promise<void> {
   const copy = new DatabaseSync(part)
   try {
-    const table = "SELECT 1 FROM sqlite_schema WHERE name = 'documents_state'"
-    if (copy.prepare(table).get() !== undefined) copy.exec("UPDATE documents_state SET clean = 0")
+    const table = copy.prepare("SELECT 1 FROM sqlite_schema WHERE name = :name")
+    const has = (name: string) => table.get({ name }) !== undefined
+    if (has("documents_state")) copy.exec("UPDATE documents_state SET clean = 0")
+    const left = without.filter(has)
+    // Written anew, so that what was left out is in no free page either.
+    for (const name of left) copy.exec(`DELETE FROM "${name}"`)
+    if (left.length > 0) copy.exec("VACUUM")
   } finally {
     copy.close()
   }

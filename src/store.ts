@@ -46,8 +46,10 @@ export interface Store {
   transaction<T>(work: () => T): T
   /** Answers when all that was committed before is on the disk. Runs beside the event loop, one at a time. */
   sync(answer: () => void): void
-  /** Copies the file while it is used. Rejects when `path` exists already. */
-  backup(path: string): Promise<void>
+  /** Rids the log as well of what was deleted: beside the event loop, soon after. The file itself never keeps it. */
+  scrub(): void
+  /** Copies the file while it is used, but for the rows of the tables `without`. Rejects when `path` exists already. */
+  backup(path: string, without?: readonly string[]): Promise<void>
   /**
    * It is `now`, in ms since 1970: starts what is due beside the loop, a sync or a checkpoint.
    *
@@ -224,11 +226,15 @@ class SqliteStore implements Store {
     this.#parts.disk.sync(answer)
   }
 
-  async backup(path: string): Promise<void> {
+  scrub(): void {
+    this.#parts.disk.scrub()
+  }
+
+  async backup(path: string, without: readonly string[] = []): Promise<void> {
     const part = beginCopy(path)
     try {
       await this.#parts.disk.copy(part)
-      await finishCopy(part, path)
+      await finishCopy(part, path, without)
     } catch (thrown) {
       dropCopy(part)
       throw thrown

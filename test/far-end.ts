@@ -327,6 +327,10 @@ export class FarEnd implements Connection<ToEditor> {
   /** Editors bring no tokens. */
   renew(): void {}
 
+  get isOpen(): boolean {
+    return this.ended === undefined
+  }
+
   get endedWith(): Code | "left" | undefined {
     return this.ended?.code
   }

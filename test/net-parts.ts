@@ -152,6 +152,7 @@ export async function startNet(options: NetOptions = {}) {
     name: "echo",
     prefix: "/echo/",
     opens: "before",
+    origins: "own",
     query: [],
     protocols: () => undefined,
     service,

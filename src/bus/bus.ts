@@ -5,8 +5,12 @@
  * channel and sender, and may lose any message at any time; who needs more repairs it above.
  */
 import type { Log } from "../log.ts"
-import type { Answer, Undo } from "../service.ts"
+import type { Metrics } from "../metrics.ts"
+import type { Answer, Random, Undo } from "../service.ts"
+import { measureBus } from "./measures.ts"
 import { MemoryHub } from "./memory.ts"
+import { RedisBus } from "./redis.ts"
+import { Seal } from "./seal.ts"
 
 /** That `value` holds `name`. The fence is greater than that of any holder before. */
 export interface Claim {
@@ -21,9 +25,12 @@ export interface Bus {
   readonly state: "ready" | "away"
   /** ms since 1970 on the clock all servers share. */
   now(): number
-  /** Waits while the bus is away, up to a limit. `heard` gets the number of servers that had it, ourselves too. */
+  /**
+   * Waits while the bus is away, up to a limit. `data` begins with format, kind and a zero, in whose
+   * place the bus puts flags of its own. `heard` gets the number of servers that had it, ourselves too.
+   */
   publish(channel: string, data: Uint8Array, heard?: Answer<number>): void
-  /** Returns its undo. Leaves out our own messages. `confirmed` comes when the bus has the subscription. */
+  /** Returns its undo. Our own messages may come back to us. `confirmed` comes when the bus has the subscription. */
   subscribe(channel: string, listener: (data: Uint8Array) => void, confirmed?: () => void): Undo
   /** Something may have been missed: on one channel, or (undefined) on all. */
   onGap(listener: (channel: string | undefined) => void): Undo
@@ -31,11 +38,13 @@ export interface Bus {
   claim(name: string, value: string, forMs: number, answer: Answer<Claim>): void
   /** Prolongs a claim, or gives it up with 0; the answer is whether it still stood. */
   renew(claim: Claim, forMs: number, answer: Answer<boolean>): void
-  /** Keeps a few bytes for a time; with a claim, only while it stands. */
+  /** Keeps a few bytes for a time; with a claim, only if that still stands, so who is late changes nothing. */
   put(key: string, data: Uint8Array, forMs: number, claim?: Claim): void
   get(key: string, answer: Answer<Uint8Array | undefined>): void
   /** The ms a message to ourselves took, through the bus and back. */
   probe(answer: Answer<number>): void
+  /** What looks open does not deliver: makes the connections anew. */
+  reconnect(): void
   close(): Promise<void>
 }
 
@@ -48,7 +57,70 @@ export interface BusOptions {
   readonly log: Log
 }
 
-/** Makes the bus of this server. One process alone needs no more than memory; several in one share a hub. */
-export function createBus(options: BusOptions, hub = new MemoryHub()): Bus {
-  return hub.join(options)
+/** What may wait, and what may travel in one piece. */
+export interface BusLimits {
+  /** While Redis is away, or slow. Beyond it the oldest is lost, and told as a gap. */
+  readonly busQueueMessages: number
+  readonly busQueueBytes: number
+  /** A longer message travels as a key that lives for half a minute. */
+  readonly parcelBytes: number
+}
+
+/** What a bus has done since it began, and what it has. Probes are not counted. */
+export interface BusFigures {
+  /** Whether there is a Redis to connect to. */
+  readonly isConfigured: boolean
+  /** "error": the last try failed. */
+  readonly connection: "disconnected" | "connecting" | "connected" | "error"
+  readonly published: number
+  /** Our own too, where they come back to us. */
+  readonly received: number
+  readonly dropped: number
+  /** Without the keyed hash that was asked for, or with a wrong one. */
+  readonly forged: number
+  readonly reconnects: number
+  /** Channels of rooms that Redis has confirmed. */
+  readonly subscriptions: number
+  readonly queuedMessages: number
+  readonly queuedBytes: number
+  /** ms since 1970; 0 for never. */
+  readonly lastPublishAt: number
+  readonly lastReceiveAt: number
+}
+
+/** A bus that says what it has done. */
+export interface CountedBus extends Bus {
+  readonly figures: BusFigures
+}
+
+/** What reaches other processes. Without `urls` only what shares a hub is reached. */
+export interface Reach {
+  /** Of Redis: `redis://`, or `rediss://` for TLS. Several are a Redis Cluster. */
+  readonly urls: readonly string[]
+  /** With it every message carries a keyed hash. */
+  readonly secret: string | undefined
+  readonly limits: BusLimits
+  readonly random: Random
+  /** Calls `work` once, after so many ms; returns what calls it off. */
+  readonly after: (ms: number, work: () => void) => Undo
+  readonly metrics: Metrics
+}
+
+/**
+ * Makes the bus of this server: over Redis where it is said where that is, else in memory, where
+ * several servers of one process may share a hub. Does not wait for a connection.
+ */
+export function createBus(options: BusOptions & Reach, hub = new MemoryHub()): CountedBus {
+  const { urls, secret, metrics } = options
+  const probed = metrics.histogram(
+    "quartet_redis_probe_seconds",
+    "How long a message to ourselves took over Redis and back",
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1],
+  )
+  const bus =
+    urls.length === 0
+      ? hub.join(options)
+      : new RedisBus({ ...options, seal: new Seal(secret), probed })
+  measureBus(metrics, bus)
+  return bus
 }

@@ -50,9 +50,7 @@ export class Claims {
   }
 
   get(key: string, now: number): Uint8Array | undefined {
-    const kept = good(this.#valuesByKey.get(key), now)
-    if (kept?.claim !== undefined && !this.#stands(kept.claim, now)) return undefined
-    return kept?.data
+    return good(this.#valuesByKey.get(key), now)?.data
   }
 
   #stands(claim: Claim, now: number): boolean {

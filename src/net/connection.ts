@@ -21,7 +21,7 @@ import type { Encoder } from "./framing.ts"
 import { type Flow, type Frame, Inbox } from "./inbox.ts"
 import { Outbox } from "./outbox.ts"
 import type { Limits, Protocol } from "./route.ts"
-import type { Counts, Ending } from "./traffic.ts"
+import { type Counts, type Ending, noCounts } from "./traffic.ts"
 
 /** A slow question of a service may hold a connection so long, in ms. */
 const heldLimitMs = 60_000
@@ -57,6 +57,7 @@ export class Link<In, Out> implements Connection<Out> {
   readonly #limits: Limits
   readonly #name: string
   readonly #encoder: Encoder<Out>
+  readonly #figures: Protocol<In, Out>["figures"]
   readonly #counts: Counts
   readonly #socket: Socket
   readonly #inbox: Inbox
@@ -86,7 +87,8 @@ export class Link<In, Out> implements Connection<Out> {
     this.#limits = protocol.limits
     this.#name = protocol.name
     this.#encoder = options.encoder
-    this.#counts = connections.traffic.of(protocol.name)
+    this.#figures = protocol.figures
+    this.#counts = protocol.figures === "none" ? noCounts() : connections.traffic.of(protocol.name)
     this.#socket = options.socket
     const { limits } = protocol
     this.#inbox = new Inbox({
@@ -101,6 +103,10 @@ export class Link<In, Out> implements Connection<Out> {
   }
 
   // As its service sees it.
+
+  get isOpen(): boolean {
+    return this.#state === "open"
+  }
 
   get saidGoodbye(): boolean {
     return this.#saidGoodbye
@@ -120,7 +126,8 @@ export class Link<In, Out> implements Connection<Out> {
 
   send(message: Out): void {
     if (this.#state !== "open") return
-    if (this.#outbox.unsent > this.#limits.slowBytes) return this.close("slow")
+    const { unsent, longest } = this.#outbox
+    if (unsent > this.#limits.slowBytes + longest) return this.close("slow")
     this.#put(message)
   }
 
@@ -226,7 +233,7 @@ export class Link<In, Out> implements Connection<Out> {
 
   /** What closes together: the far ends of one place. */
   get group(): string {
-    return this.params.get("path") ?? this.id
+    return this.params.get("path") || this.id
   }
 
   /** Bytes that wait to leave. */
@@ -250,7 +257,8 @@ export class Link<In, Out> implements Connection<Out> {
   tick(now: number): void {
     this.#outbox.count()
     if (this.#state !== "open") {
-      if (now - this.#leftAt >= closingLimitMs) this.#socket.destroy()
+      const { closingMs = closingLimitMs } = this.#limits
+      if (now - this.#leftAt >= closingMs) this.#socket.destroy()
       return
     }
     const { behindBytes, stalledMs } = this.#limits
@@ -332,7 +340,7 @@ export class Link<In, Out> implements Connection<Out> {
     this.#leftAt = this.#connections.now
     this.#inbox.close()
     this.#offers.clear()
-    this.#connections.traffic.closed(ending)
+    if (this.#figures !== "none") this.#connections.traffic.closed(ending)
     if (this.#isServed) this.#connections.turn.ended(this.#tellService)
   }
 

@@ -109,6 +109,11 @@ export class Gate {
     return plain(entries[Math.max(0, entries.length - proxies)] ?? "") ?? own
   }
 
+  /** What counts as one far end: an address, or a network of IPv6; undefined for this machine's own programs. */
+  groupOf(address: string): string | undefined {
+    return isExempt(address) ? undefined : groupOf(address)
+  }
+
   /** Whether the far end came over TLS: to us, or to the proxy in front. */
   isSecure(encrypted: boolean, headers: Headers): boolean {
     const proxies = this.#options.trustProxy

@@ -46,7 +46,9 @@ export interface KnockOptions {
 export function knockOf(request: IncomingMessage, options: KnockOptions): Knock {
   const { route, gate } = options
   const origin = gate.originOf(request.headers)
-  if (origin === "foreign") throw new WireError("forbidden", "origin not allowed")
+  if (origin === "foreign" && !admits(route, request.headers.origin)) {
+    throw new WireError("forbidden", "origin not allowed")
+  }
   const path = decoded(options.rest)
   if (path === undefined) throw new WireError("bad-message", "malformed percent-encoding")
   const offered = offeredBy(request)
@@ -73,6 +75,20 @@ export function knockOf(request: IncomingMessage, options: KnockOptions): Knock 
   const cookie = cookieFor(request, route.cookie, { ...options, origin })
   params.set("cookie", cookie.value)
   return { params, address, protocol, setCookie: cookie.header }
+}
+
+/** Whether a page that is neither ours nor listed may still connect to `route`. */
+function admits(
+  { origins }: WebSocketRoute<unknown, unknown>,
+  origin: string | undefined,
+): boolean {
+  if (origins !== "local") return origins === "any"
+  return origin !== undefined && URL.canParse(origin) && isLoopback(new URL(origin).hostname)
+}
+
+/** Of a URL, as its hostname has it: IPv6 in brackets. */
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname)
 }
 
 /**

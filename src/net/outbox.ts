@@ -59,6 +59,7 @@ export class Outbox implements Written {
   #left = 0
   #queued = 0
   #stuckSince: number | undefined
+  #longest = 0
 
   /** Keeps what is written until `start`. */
   constructor(socket: Socket, turn: Turn, backlog: Backlog) {
@@ -72,6 +73,12 @@ export class Outbox implements Written {
     return this.#earlyBytes + this.#socket.writableLength
   }
 
+  /** Bytes of the longest frame since it last had nothing unsent: one may be longer than all that may wait besides. */
+  get longest(): number {
+    if (this.unsent === 0) this.#longest = 0
+    return this.#longest
+  }
+
   /** The handshake has been answered: what waited for that goes first. */
   start(): void {
     const early = this.#early ?? []
@@ -83,6 +90,7 @@ export class Outbox implements Written {
   /** Sends a finished frame at the end of this turn. */
   write(frame: Buffer): void {
     if (this.#closed) return
+    this.#longest = Math.max(this.longest, frame.length)
     this.#counted += frame.length
     if (this.#early === undefined) {
       this.#put(frame)

@@ -17,7 +17,7 @@ export interface Limits {
   readonly bytesBurst: number
   /** With more unsent than this a connection is behind, and offers wait. */
   readonly behindBytes: number
-  /** With more unsent than this a further send closes it as "slow". */
+  /** With more unsent than this, besides its longest frame, a further send closes it as "slow". */
   readonly slowBytes: number
   /** Behind, and no byte has left for that long: closed as "slow". */
   readonly stalledMs: number
@@ -27,6 +27,8 @@ export interface Limits {
   readonly heartbeatMs: number
   /** Nothing heard for that long, pongs included: closed as "timed-out". 0 = never. */
   readonly silenceMs: number
+  /** So long a far end may take to answer the closing; 5 s unless told. */
+  readonly closingMs?: number
 }
 
 /** One protocol, whatever carries it. */
@@ -36,6 +38,8 @@ export interface Protocol<In, Out> {
   readonly service: Service<In, Out>
   readonly codec: Codec<In, Out>
   readonly limits: Limits
+  /** "none": no figure tells of its connections, not even how many there are. */
+  readonly figures?: "none"
 }
 
 /** A cookie that net draws for whoever brings none, sets with each handshake and hands on in `params`. */
@@ -54,6 +58,11 @@ export interface WebSocketRoute<In, Out> extends Protocol<In, Out> {
    * which browsers do not show to pages. "after": it is told in the protocol, then closed.
    */
   readonly opens: "before" | "after"
+  /**
+   * Whose pages may connect besides ALLOWED_ORIGINS: "own" this server's, "local" also those of this
+   * machine, "any" every page there is, where a token is asked for and no cookie counts.
+   */
+  readonly origins: "own" | "local" | "any"
   /** Names of the query parameters that are handed on. */
   readonly query: readonly string[]
   readonly cookie?: RouteCookie
@@ -70,4 +79,9 @@ export interface WebSocketRoute<In, Out> extends Protocol<In, Out> {
 export interface StreamRoute<In, Out> extends Protocol<In, Out> {
   /** "lines": UTF-8 text up to a newline. "prefixed": a 32-bit length, then bytes. */
   readonly framing: "lines" | "prefixed"
+  /**
+   * Handed on to the codec in place of a line above the limit, where the protocol goes on after
+   * one. No line is bytes, so bytes cannot be mistaken for one.
+   */
+  readonly overlong?: Uint8Array
 }

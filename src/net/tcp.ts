@@ -14,6 +14,7 @@ import { FrameReader } from "../wire/frames.ts"
 import { LineReader, overlong } from "../wire/lines.ts"
 import { Link, type Transport } from "./connection.ts"
 import type { Connections } from "./connections.ts"
+import { Doorstep } from "./doorstep.ts"
 import { Encoder, lineFraming, prefixFraming } from "./framing.ts"
 import type { Gate } from "./gate.ts"
 import type { StreamRoute } from "./route.ts"
@@ -26,6 +27,8 @@ const socketMode = 0o660
 
 export interface StreamOptions {
   readonly route: StreamRoute<unknown, unknown>
+  /** What has to stand before each connection's own bytes: nothing, or a PROXY line that names its circuit. */
+  readonly preface?: "none" | "circuit"
   readonly connections: Connections
   readonly gate: Gate
   /** Certificate and key as PEM, for TCP. */
@@ -39,6 +42,7 @@ export class StreamListener {
   readonly #options: StreamOptions
   readonly #encoder: Encoder<unknown>
   readonly #server: Server
+  readonly #doorstep: Doorstep
 
   constructor(options: StreamOptions) {
     const { route, tls, gate } = options
@@ -47,6 +51,9 @@ export class StreamListener {
     this.#options = { ...options, route: { ...route, limits } }
     const framing = route.framing === "lines" ? lineFraming : prefixFraming
     this.#encoder = new Encoder(route.codec, framing)
+    this.#doorstep = new Doorstep(options.connections, ({ socket, circuit, rest }) =>
+      this.#enter(socket, circuit, rest),
+    )
     const take = (socket: Socket) => this.#take(socket)
     if (tls === undefined) {
       this.#server = createServer({ noDelay: true }, take)
@@ -73,28 +80,39 @@ export class StreamListener {
   /** Takes no one new. A unix socket is removed; those who are connected stay. */
   stopListening(): void {
     this.#server.close()
+    this.#doorstep.close()
   }
 
   #take(socket: Socket): void {
+    const { connections, gate } = this.#options
+    socket.on("error", ignore)
+    if (this.#options.preface === "circuit") return this.#doorstep.take(socket, connections.now)
+    const circuit = gate.groupOf(gate.addressOf(socket.remoteAddress, {}))
+    this.#enter(socket, circuit)
+  }
+
+  #enter(socket: Socket, circuit: string | undefined, begun?: Uint8Array): void {
     const { route, connections, gate } = this.#options
     const encoder = this.#encoder
-    socket.on("error", ignore)
     const turnAway = (error: WireError) => this.#turnAway(socket, error)
     const enter = () => {
       const address = gate.addressOf(socket.remoteAddress, {})
       const gone = gate.enter(address, undefined)
       const params = new Map([["address", address]])
+      if (circuit !== undefined) params.set("circuit", circuit)
       const options = { socket, encoder, params, identity: undefined, gone }
       const link = new Link(connections, route, options)
-      link.start(new Stream(socket, link, this.#options))
+      const stream = new Stream(socket, link, this.#options)
+      link.start(stream)
       link.open((error) => link.refuse(error))
+      if (begun !== undefined) stream.read(begun)
     }
     guard(connections.log, `${route.name} accept`, enter, turnAway)
   }
 
   #turnAway(socket: Socket, error: WireError): void {
     const { route, connections } = this.#options
-    connections.traffic.refused(error.code)
+    if (route.figures !== "none") connections.traffic.refused(error.code)
     socket.once("finish", () => socket.destroy())
     const tell = () => {
       const told = route.codec.refuse(error)
@@ -115,6 +133,8 @@ class Stream implements Transport {
   // What of the last chunk has not been cut up yet.
   #rest: Iterator<Uint8Array | string | typeof overlong> | undefined
   #isReading = true
+  // Bytes that came and were not handed on yet: of a begun line, or of one that is skipped.
+  #uncounted = 0
 
   constructor(socket: Socket, link: Link<unknown, unknown>, options: StreamOptions) {
     const { framing, limits } = options.route
@@ -126,12 +146,16 @@ class Stream implements Transport {
     this.#link = link
     this.#options = options
     this.#cut = (chunk) => reader.push(chunk)
-    socket.on("data", (chunk: Buffer) => {
-      this.#rest = this.#cut(chunk)
-      this.#handOn()
-    })
+    socket.on("data", (chunk: Buffer) => this.read(chunk))
     // Node ends our side by itself, after what is queued.
     socket.on("end", () => link.leave("left"))
+  }
+
+  /** The next bytes. */
+  read(chunk: Uint8Array): void {
+    this.#uncounted += chunk.length
+    this.#rest = this.#cut(chunk)
+    this.#handOn()
   }
 
   pause(): void {
@@ -159,8 +183,14 @@ class Stream implements Transport {
     const work = () => {
       while (this.#isReading && this.#rest !== undefined) {
         const { done, value } = this.#rest.next()
-        if (done === true) this.#rest = undefined
-        else this.#handOver(value)
+        if (done !== true) {
+          this.#handOver(value)
+          continue
+        }
+        this.#rest = undefined
+        // A line that never ends costs what it brings, too.
+        if (this.#uncounted > route.limits.messageBytes) this.#link.pinged(this.#uncounted)
+        if (this.#uncounted > route.limits.messageBytes) this.#uncounted = 0
       }
     }
     guard(connections.log, `${route.name} read`, work, (error) => {
@@ -172,10 +202,16 @@ class Stream implements Transport {
 
   #handOver(message: Uint8Array | string | typeof overlong): void {
     if (message === overlong) {
-      const limit = this.#options.route.limits.messageBytes
-      throw new WireError("too-large", `a line holds at most ${limit} bytes`)
+      const { limits, overlong: mark } = this.#options.route
+      const limit = limits.messageBytes
+      if (mark === undefined) {
+        throw new WireError("too-large", `a line holds at most ${limit} bytes`)
+      }
+      this.#uncounted = 0
+      return this.#link.take(mark, limit)
     }
     const bytes = typeof message === "string" ? Buffer.byteLength(message) : message.length
+    this.#uncounted = Math.max(0, this.#uncounted - bytes - 1)
     this.#link.take(message, bytes)
   }
 }

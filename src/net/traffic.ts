@@ -17,6 +17,12 @@ export interface Counts {
   offersDropped: number
 }
 
+/** Counts that nobody has added to. */
+export function noCounts(): Counts {
+  const messages = { messagesIn: 0, messagesOut: 0, offersDropped: 0 }
+  return { open: 0, bytesIn: 0, bytesOut: 0, ...messages }
+}
+
 /** Why a connection ended: one of our codes, or the far end left by itself. */
 export type Ending = Code | "left"
 
@@ -53,14 +59,7 @@ export class Traffic {
   of(name: string): Counts {
     const known = this.#byRoute.get(name)
     if (known !== undefined) return known
-    const counts = {
-      open: 0,
-      messagesIn: 0,
-      messagesOut: 0,
-      bytesIn: 0,
-      bytesOut: 0,
-      offersDropped: 0,
-    }
+    const counts = noCounts()
     this.#byRoute.set(name, counts)
     return counts
   }

@@ -1,0 +1,318 @@
+/**
+ * One room's copy: when it is looked up, taken, and how it is brought up to date.
+ *
+ * What always holds: a copy is taken in the background, from a holder that is asked nothing else,
+ * and never takes the place of one that has more: what only the copy has is brought to the room
+ * first. A store that fails delays a newcomer and nothing else. Bytes are kept here only while
+ * somebody waits for them.
+ */
+import type { Copy, CopyKind, CopyShelf } from "./copies.ts"
+import { mergeBytes, merged, vectorOf } from "./copies-merge.ts"
+import type { Counts } from "./counts.ts"
+import { spansOf } from "./spans.ts"
+import { advance, covers, encodeVector, isEmptyUpdate, type Vector } from "./vectors.ts"
+
+export interface CopyLimits {
+  readonly copyBytes: number
+  readonly copyMs: number
+  /** So long nothing may have changed before a copy is taken, unless changes never pause. */
+  readonly copyQuietMs: number
+  /** So long lies between two copies, unless holders become few. */
+  readonly copyRestMs: number
+  readonly askMs: number
+}
+
+/** What a room's copy needs of its room. */
+export interface CopyWorld {
+  readonly key: string
+  readonly shelf: CopyShelf
+  readonly options: CopyLimits
+  readonly counts: Counts
+  /** Of what kind a copy of it is now; undefined where nobody has said. */
+  kind(): CopyKind | undefined
+  /** Asks a holder that is asked nothing else for what it has beyond `vector`. Returns whether there was one. */
+  ask(vector: Uint8Array | undefined, now: number): boolean
+  /** A copy that whoever is here was not given: it may have what they lack. */
+  bring(copy: Copy, now: number): void
+  rouse(): void
+}
+
+/** What is known of a copy without its bytes. */
+interface Head {
+  readonly kind: CopyKind
+  readonly vector: Uint8Array | undefined
+  readonly size: number
+  readonly merges: number
+}
+
+type Found =
+  | { readonly state: "unread" | "asked" | "none" }
+  | { readonly state: "away"; readonly at: number }
+  | { readonly state: "there"; readonly copy: Copy }
+
+type Work =
+  | { readonly state: "idle" | "storing" }
+  | { readonly state: "asked"; readonly at: number; readonly beyond: Uint8Array | undefined }
+
+/** So many differences are merged into a copy before it is taken whole, without what was deleted since. */
+const mergesLimit = 49
+/** Changes that never pause are copied all the same, so long after the first of them. */
+const restlessMs = 60_000
+/** Until the next try where nobody could be asked, or the store did not answer. */
+const againMs = 2_000
+/** A room that was too large is asked again so much later. */
+const tooBigMs = 10 * 60_000
+
+export class RoomCopy {
+  readonly #world: CopyWorld
+  #found: Found
+  /** Undefined where there is no copy, or it is not known. */
+  #head: Head | undefined
+  #work: Work = { state: "idle" }
+  /** When something changed that is in no copy: first, and last. */
+  #changed: { readonly first: number; readonly last: number } | undefined
+  #isUrgent = false
+  /** Whoever is here may lack what the copy has. */
+  #isOwed = false
+  #isAway = false
+  #wantsWhole = false
+  #takenAt = Number.NEGATIVE_INFINITY
+  #restsUntil = Number.NEGATIVE_INFINITY
+  /** Past it the copy would be deleted as unused before long, although its room lives. */
+  #freshUntil = Number.POSITIVE_INFINITY
+  #now = 0
+
+  constructor(world: CopyWorld) {
+    this.#world = world
+    this.#found = { state: world.shelf.keeps ? "unread" : "none" }
+  }
+
+  /** The copy, for a newcomer whom nobody here can answer. "asked": look again when roused; "away": the store fails. */
+  look(now: number): Copy | "none" | "asked" | "away" {
+    this.#now = now
+    const found = this.#found
+    if (found.state === "there") return this.#fits(found.copy) ? found.copy : "none"
+    if (found.state !== "unread" && !this.#mayReadAgain(now)) return found.state
+    this.#read()
+    return found.state === "away" ? "away" : "asked"
+  }
+
+  /** Whether the store did not answer when it was asked last. */
+  get isAway(): boolean {
+    return this.#isAway
+  }
+
+  /** Nobody waits for it any more: its bytes are let go. */
+  release(): void {
+    if (this.#found.state === "there") this.#found = { state: "unread" }
+  }
+
+  /** Somebody was given it. */
+  given(now: number): void {
+    this.#world.counts.copies.add("given")
+    this.#isOwed = false
+    this.#freshUntil = now + this.#world.options.copyMs / 2
+  }
+
+  /** Somebody has the content without having been given the copy: what only that has is still to come. */
+  owe(): void {
+    this.#isOwed = this.#world.shelf.keeps && this.#found.state !== "none"
+    this.#world.rouse()
+  }
+
+  /** Something in the room is in no copy yet. */
+  changed(now: number): void {
+    if (!this.#world.shelf.keeps) return
+    this.#changed = { first: this.#changed?.first ?? now, last: now }
+  }
+
+  /** One holder is left: what it has is copied at once. */
+  hasten(): void {
+    this.#isUrgent = this.#changed !== undefined
+  }
+
+  /** An admin deleted it. What is here now makes a new one with the next change. */
+  forget(): void {
+    if (this.#world.shelf.keeps) this.#found = { state: "unread" }
+    this.#head = undefined
+    this.#isOwed = false
+  }
+
+  /** The answer to `ask`, or one that came too late. Throws WireError "bad-message" for what is no update. */
+  took(answer: Uint8Array, version: Uint8Array | undefined, now: number): void {
+    this.#now = now
+    if (this.#work.state !== "asked") return
+    const { beyond, at } = this.#work
+    this.#work = { state: "idle" }
+    this.#takenAt = now
+    if (answer.length > this.#world.options.copyBytes) return this.#tooBig()
+    const kind = this.#world.kind()
+    const bytes = answer.slice()
+    if (kind === undefined || bytes.length === 0) return
+    if (kind !== "yjs") return this.#put({ kind, bytes, vector: version?.slice(), merges: 0 }, at)
+    const spans = spansOf(bytes)
+    if (isEmptyUpdate(bytes)) return this.#done(at)
+    const vector = new Map(vectorOf(beyond))
+    advance(vector, spans)
+    if (beyond !== undefined) return this.#merge({ bytes, vector }, at)
+    if (this.#head !== undefined && !covers(vector, vectorOf(this.#head.vector))) {
+      // It lacks what the copy has. The room gets that first, and is asked again.
+      this.#found = { state: "unread" }
+      return this.owe()
+    }
+    this.#wantsWhole = false
+    this.#put({ kind, bytes, vector: encodeVector(vector), merges: 0 }, at)
+  }
+
+  /** Takes a copy when it is time. Returns when to look again, in ms since 1970. */
+  tick(now: number): number {
+    this.#now = now
+    const { shelf, options } = this.#world
+    if (!shelf.keeps) return Number.POSITIVE_INFINITY
+    if (this.#isOwed) this.#settle(now)
+    if (this.#work.state === "asked") {
+      const until = this.#work.at + options.askMs
+      if (now < until) return until
+      this.#work = { state: "idle" }
+      this.#restsUntil = now + againMs
+    }
+    if (this.#work.state === "storing") return Number.POSITIVE_INFINITY
+    if (now >= this.#freshUntil) {
+      this.changed(now - options.copyQuietMs)
+      this.#freshUntil = Number.POSITIVE_INFINITY
+    }
+    if (now >= this.#dueAt) this.#take(now)
+    const owedAt = this.#isOwed ? now + againMs : Number.POSITIVE_INFINITY
+    return Math.max(Math.min(this.#dueAt, this.#freshUntil, owedAt), now + 1)
+  }
+
+  get #dueAt(): number {
+    if (this.#changed === undefined) return Number.POSITIVE_INFINITY
+    const { copyQuietMs, copyRestMs } = this.#world.options
+    if (this.#isUrgent) return this.#restsUntil
+    const { first, last } = this.#changed
+    const quietAt = Math.min(last + copyQuietMs, first + Math.max(restlessMs, copyQuietMs))
+    return Math.max(quietAt, this.#takenAt + copyRestMs, this.#restsUntil)
+  }
+
+  /** Gives the room what it may lack, once it is read. */
+  #settle(now: number): void {
+    const found = this.#found
+    if (found.state === "there" && this.#fits(found.copy)) this.#world.bring(found.copy, now)
+    if (found.state === "there" || found.state === "none") this.#isOwed = false
+    else if (found.state === "unread" || this.#mayReadAgain(now)) this.#read()
+    this.release()
+  }
+
+  #take(now: number): void {
+    const head = this.#head
+    // What is there already is known first: it must not be lost.
+    if (head === undefined && this.#found.state === "unread") this.#read()
+    else if (this.#mayReadAgain(now)) this.#read()
+    const isKnown = head !== undefined ? this.#fits(head) : this.#found.state === "none"
+    const isMerged =
+      !this.#wantsWhole &&
+      this.#world.kind() === "yjs" &&
+      head !== undefined &&
+      head.size <= mergeBytes &&
+      head.merges < mergesLimit
+    const beyond = isMerged ? head.vector : undefined
+    if (!isKnown || this.#isOwed || !this.#world.ask(beyond, now)) {
+      this.#restsUntil = now + againMs
+      return
+    }
+    this.#work = { state: "asked", at: now, beyond }
+    this.#isUrgent = false
+    this.release()
+  }
+
+  /** What is sealed is of no use to a room that is not, and the other way round: such a copy is left alone. */
+  #fits({ kind }: Copy | Head): boolean {
+    const here = this.#world.kind()
+    return here === undefined || here === kind
+  }
+
+  #mayReadAgain(now: number): boolean {
+    return this.#found.state === "away" && now >= this.#found.at + againMs
+  }
+
+  #read(): void {
+    const { shelf, key, rouse } = this.#world
+    this.#found = { state: "asked" }
+    shelf.get(key, (answer) => {
+      this.#isAway = answer === "away"
+      if (this.#found.state !== "asked") return
+      if (answer === "away") {
+        this.#world.counts.copies.add("failed")
+        this.#found = { state: "away", at: this.#now }
+      } else if (answer === undefined) this.#found = { state: "none" }
+      else {
+        this.#found = { state: "there", copy: answer }
+        this.#head = headOf(answer)
+      }
+      // A take that waited for this goes on.
+      this.#restsUntil = Math.min(this.#restsUntil, this.#now)
+      rouse()
+    })
+  }
+
+  #merge(difference: { readonly bytes: Uint8Array; readonly vector: Vector }, at: number): void {
+    const { shelf, key } = this.#world
+    this.#work = { state: "storing" }
+    shelf.get(key, (copy) => {
+      this.#work = { state: "idle" }
+      if (copy === "away") return this.#failed()
+      const isShort = difference.bytes.length <= mergeBytes
+      const bytes = copy && isShort ? merged(copy.bytes, difference.bytes) : undefined
+      if (copy === undefined || bytes === undefined) return this.#takeWhole()
+      if (bytes.length > this.#world.options.copyBytes) return this.#tooBig()
+      const vector = encodeVector(difference.vector)
+      this.#put({ kind: "yjs", bytes, vector, merges: copy.merges + 1 }, at)
+    })
+  }
+
+  /** Keeps what was asked for `at` that time. */
+  #put(copy: Copy, at: number): void {
+    const { shelf, key, counts, rouse, options } = this.#world
+    this.#work = { state: "storing" }
+    shelf.put(key, copy, (answer) => {
+      this.#work = { state: "idle" }
+      if (answer === "away") return this.#failed()
+      counts.copies.add("taken")
+      this.#head = headOf(copy)
+      this.#found = { state: "unread" }
+      this.#freshUntil = this.#now + options.copyMs / 2
+      this.#done(at)
+      rouse()
+    })
+  }
+
+  /** What changed before `at` is in the copy. */
+  #done(at: number): void {
+    const last = this.#changed?.last
+    this.#changed = last !== undefined && last >= at ? { first: last, last } : undefined
+  }
+
+  /** It cannot be merged: all of it is asked for at once. */
+  #takeWhole(): void {
+    this.#wantsWhole = true
+    this.#isUrgent = true
+    this.#world.rouse()
+  }
+
+  #failed(): void {
+    this.#world.counts.copies.add("failed")
+    this.#restsUntil = this.#now + againMs
+    this.#world.rouse()
+  }
+
+  #tooBig(): void {
+    this.#world.counts.copies.add("too-big")
+    this.#restsUntil = this.#now + tooBigMs
+    this.#world.rouse()
+  }
+}
+
+function headOf({ kind, vector, bytes, merges }: Copy): Head {
+  return { kind, vector, size: bytes.length, merges }
+}

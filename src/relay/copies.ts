@@ -1,0 +1,41 @@
+/**
+ * Copies of what was in rooms, as a room asks for them: the contract, and its trivial form.
+ *
+ * What always holds: a copy is bytes that replicas gave, or a Yjs merge of such; every answer comes
+ * in a later turn; "away" says that nobody could look, and never means that there is none.
+ */
+import type { Answer } from "../service.ts"
+
+/** What kind of room a copy is of. "sealed": of a room whose clients encrypt. */
+export type CopyKind = "yjs" | "opaque" | "sealed"
+
+/** A copy as it is kept. */
+export interface Copy {
+  readonly kind: CopyKind
+  /** A Yjs update, or a snapshot of the replicas' own making. */
+  readonly bytes: Uint8Array
+  /** Yjs: the encoded vector of what is in `bytes` without a hole. Else the version that came with them. */
+  readonly vector: Uint8Array | undefined
+  /** How many differences were merged into it since it was taken whole. */
+  readonly merges: number
+}
+
+/** Where copies lie. Rooms are named by keys: `y/notes` is a Yjs room, `l/notes` an opaque one. */
+export interface CopyShelf {
+  /** False where no copies are kept: then nobody is asked for one. */
+  readonly keeps: boolean
+  /** Looks a copy up, and counts it as used. */
+  get(key: string, answer: Answer<Copy | undefined>): void
+  /** Keeps a copy in place of the one before. Answers once it is written, "away" where it could not be. */
+  put(key: string, copy: Copy, answer: Answer<"kept">): void
+  /** Deletes a copy, now. Returns whether there was one. Throws where the store cannot be written to. */
+  remove(key: string): boolean
+}
+
+/** No copies: nothing is written anywhere. */
+export const noCopies: CopyShelf = {
+  keeps: false,
+  get: (_key, answer) => queueMicrotask(() => answer(undefined)),
+  put: (_key, _copy, answer) => queueMicrotask(() => answer("away")),
+  remove: () => false,
+}

@@ -1,0 +1,312 @@
+/**
+ * How a newcomer gets the content of a Yjs room: from a holder, else from a copy, else by being told
+ * that there is none.
+ *
+ * What always holds: "synced" is said by a replica's answer, or where nobody is believed to have
+ * anything (RL31). Of those who come empty to a new room one is granted its seed, and the others
+ * wait for what it puts in (RL37, RL38). Whoever becomes the first holder may lack what others
+ * here wrote before: they are asked for it.
+ */
+import type { Ask, Asks, Wish } from "./asks.ts"
+import type { Content } from "./content.ts"
+import type { Copy } from "./copies.ts"
+import { lackedOf, vectorOf } from "./copies-merge.ts"
+import type { RoomCopy } from "./copies-room.ts"
+import type { Counts } from "./counts.ts"
+import type { RelayOptions } from "./limits.ts"
+import type { Replica, YjsOutlet } from "./replica.ts"
+import type { Seeds } from "./seeds.ts"
+import { spansOf } from "./spans.ts"
+import { decodeVector, emptyUpdate, emptyVector, type Vector } from "./vectors.ts"
+
+/** The parts of a room that newcomers are served from. */
+export interface NewcomerWorld {
+  readonly options: RelayOptions
+  readonly counts: Counts
+  readonly replicas: ReadonlySet<Replica>
+  readonly asks: Asks<YjsOutlet>
+  readonly seeds: Seeds
+  readonly content: Content
+  readonly copy: RoomCopy
+  /** Until then nobody knows which rooms had content a moment ago. */
+  readonly marksUnknownUntil: number
+  /** Whether `holder` may be asked on behalf of `asker`. */
+  suits(holder: Replica, asker: Replica): boolean
+  /** Asks a replica for what it has beyond what is tracked. */
+  pull(replica: Replica, now: number): void
+}
+
+type YjsWish = Wish<YjsOutlet>
+
+export class Newcomers {
+  readonly #world: NewcomerWorld
+  /** Wishes whose replicas were told that they wait. */
+  readonly #told = new WeakSet<YjsWish>()
+  /** Wishes that are fulfilled: another answer to them may still come. */
+  readonly #served = new WeakSet<YjsWish>()
+  /** Wishes whose replicas were sent the copy while holders are silent. */
+  readonly #eased = new WeakSet<YjsWish>()
+  /** Since when there is somebody who may answer a wish, in ms since 1970. */
+  readonly #answerableSince = new WeakMap<YjsWish, number>()
+
+  constructor(world: NewcomerWorld) {
+    this.#world = world
+  }
+
+  get holders(): number {
+    let count = 0
+    for (const { standing } of this.#world.replicas) if (standing === "holder") count++
+    return count
+  }
+
+  /** What a wish says that its replica has. */
+  vectorOf(has: Uint8Array | undefined): Vector {
+    return has === undefined ? emptyVector : decodeVector(has, this.#world.options.vectorBytes)
+  }
+
+  /** Whether somebody here may answer `asker`. */
+  isAnswerable(asker: Replica): boolean {
+    const { replicas, suits } = this.#world
+    for (const each of replicas) if (each !== asker && suits(each, asker)) return true
+    return false
+  }
+
+  /** Serves whoever waits, as far as it can be served now. */
+  serve(now: number): void {
+    const { asks, content } = this.#world
+    if (asks.waiting.length === 0) return
+    if (content.tracked === undefined) this.#adopt(now)
+    for (const wish of asks.waiting) this.#relieve(wish)
+    if (content.isThere) asks.serve(now)
+    for (const wish of [...asks.waiting]) {
+      // The first who is told that there is nothing has what the next ones ask for.
+      if (content.isThere && this.holders > 0) break
+      if (asks.waiting.includes(wish)) this.#begin(wish, now)
+    }
+    if (content.isThere) asks.serve(now)
+  }
+
+  /**
+   * The answer of `holder` to an ask, for those who asked. Who may not have it from there waits
+   * again, and so do all where it is no update: then it throws WireError "bad-message".
+   */
+  answer(
+    holder: Replica,
+    ask: Ask<YjsOutlet>,
+    { update, now }: { readonly update: Uint8Array; readonly now: number },
+  ): void {
+    const { asks, replicas, suits, counts } = this.#world
+    try {
+      spansOf(update)
+    } catch (thrown) {
+      asks.refuse(holder, ask, now)
+      throw thrown
+    }
+    for (const wish of ask.wishes) {
+      const { asker } = wish
+      if (!replicas.has(asker)) continue
+      if (!suits(holder, asker)) {
+        if (ask.state === "open") asks.wish(wish)
+      } else if (!this.#served.has(wish)) {
+        counts.requests.add("local")
+        this.#give(wish, update)
+      } else {
+        // It was served by another, and was told "synced" then: this brings what that one lacked.
+        counts.delivered++
+        asker.outlet.send({ kind: "update", update })
+      }
+    }
+  }
+
+  /** The room has content from here on; who waited for its seed is served. */
+  filled(now: number): void {
+    if (this.#world.content.isThere) return
+    this.#world.content.isThere = true
+    this.#world.seeds.filled(now)
+    this.serve(now)
+  }
+
+  /** Someone left, or may no longer write: a grant of its goes on to someone who is here, if any can be told (RL39). */
+  lost(replica: Replica, now: number): void {
+    const { seeds, replicas, content, counts } = this.#world
+    seeds.left(replica)
+    if (this.holders === 0) content.end()
+    if (content.isThere || !seeds.isFree) return
+    for (const each of replicas) {
+      if (!each.mayWrite || each.standing !== "holder" || !each.outlet.hearsSeeds) continue
+      if (seeds.ask(each, now) !== "yes") return
+      counts.seedGrants++
+      return each.outlet.notice({ kind: "seed", granted: true })
+    }
+  }
+
+  /** Closes who has waited too long for holders that do not answer (RL31). Returns when to look again. */
+  outwait(now: number): number {
+    const { asks, options, seeds, marksUnknownUntil, copy } = this.#world
+    const { snapshotMs, askMs, orphanHoldMs } = options
+    let next = Number.POSITIVE_INFINITY
+    for (const wish of asks.wishes) {
+      const { asker, since } = wish
+      if (asker.standing !== "newcomer") continue
+      const endsAt = this.#patienceOf(wish, now)
+      if (now >= since + snapshotMs && this.isAnswerable(asker)) this.#ease(wish, now)
+      if (now >= endsAt) asker.outlet.close("unavailable", "who has this document does not answer")
+      else if (now >= since + snapshotMs && !this.#told.has(wish)) {
+        this.#told.add(wish)
+        asker.outlet.notice({ kind: "room", state: "waiting" })
+      }
+      const dues = [
+        endsAt,
+        since + orphanHoldMs,
+        since + snapshotMs,
+        seeds.heldUntil,
+        marksUnknownUntil,
+      ]
+      for (const due of [now + askMs, ...dues]) if (due > now) next = Math.min(next, due)
+    }
+    copy.release()
+    return next
+  }
+
+  /** Until when it waits for those who could answer it; without one it waits on. */
+  #patienceOf(wish: YjsWish, now: number): number {
+    if (!this.isAnswerable(wish.asker) && !this.#world.copy.isAway) {
+      this.#answerableSince.delete(wish)
+      return Number.POSITIVE_INFINITY
+    }
+    const from = this.#answerableSince.get(wish) ?? now
+    this.#answerableSince.set(wish, from)
+    return from + 3 * this.#world.options.snapshotMs
+  }
+
+  /** Who has the content, and asks again in vain, is told that there is no more (RL36). */
+  #relieve(wish: YjsWish): void {
+    const { asks, content } = this.#world
+    const { asker } = wish
+    if (asker.standing === "newcomer" || (content.isThere && this.isAnswerable(asker))) return
+    asks.drop(wish)
+    asker.outlet.send({ kind: "step2", update: emptyUpdate })
+  }
+
+  /** A newcomer has the content then. */
+  #give(wish: YjsWish, update: Uint8Array): void {
+    const { asker } = wish
+    this.#world.asks.drop(wish)
+    this.#served.add(wish)
+    asker.outlet.send({ kind: "step2", update })
+    if (asker.standing !== "newcomer") return
+    asker.filled()
+    const { verdict } = asker
+    asker.verdict = undefined
+    if (verdict !== undefined) asker.outlet.acknowledge(verdict)
+    asker.outlet.notice({ kind: "room", state: "open" })
+  }
+
+  /** Nobody here has the content: the first who brings some is believed. */
+  #adopt(now: number): void {
+    const { asks, counts, copy } = this.#world
+    const wish = asks.waiting.find(({ asker, has }) => has !== undefined && asker.mayWrite)
+    if (wish === undefined) return
+    const found = copy.look(now)
+    // A copy is given to it first; while none can be looked at, it does not wait for that.
+    if (found === "away") copy.owe()
+    else if (found !== "none") return
+    counts.requests.add("empty")
+    this.#give(wish, emptyUpdate)
+    this.#found(wish.asker, this.vectorOf(wish.has), now)
+    copy.changed(now)
+    this.filled(now)
+  }
+
+  /** Nobody here has the content: the copy is given, and what its receiver has beyond it is asked for. */
+  #giveCopy({ wish, found }: { readonly wish: YjsWish; readonly found: Copy }, now: number): void {
+    const { asks, counts, content, copy, pull } = this.#world
+    const { asker, has } = wish
+    counts.requests.add("copy")
+    copy.given(now)
+    this.#give(wish, lackedOf(found, this.vectorOf(has)))
+    if (asker.mayWrite && content.tracked === undefined) {
+      this.#found(asker, vectorOf(found.vector), now)
+      if (has !== undefined && !asks.isAsked(asker, "joining")) pull(asker, now)
+    }
+    this.filled(now)
+  }
+
+  /** Who has it is silent: the copy is better than nothing, and no reason to say "synced". */
+  #ease(wish: YjsWish, now: number): void {
+    const { copy, counts } = this.#world
+    if (this.#eased.has(wish)) return
+    const found = copy.look(now)
+    if (found === "asked" || found === "away") return
+    this.#eased.add(wish)
+    if (found === "none") return
+    counts.copies.add("given")
+    counts.delivered++
+    const update = lackedOf(found, this.vectorOf(wish.has))
+    wish.asker.outlet.send({ kind: "update", update })
+  }
+
+  /** The first holder. What others wrote before it came, brought, or heard meanwhile, it may lack. */
+  #found(asker: Replica, vector: Vector, now: number): void {
+    const { content, replicas, asks, pull } = this.#world
+    content.begin(vector, asker)
+    const bringing = asks.waiting.filter((wish) => content.isThere || wish.has !== undefined)
+    const askers = new Set(bringing.map((wish) => wish.asker))
+    for (const each of replicas) {
+      if (each === asker || !each.mayWrite) continue
+      if (each.hasWritten || askers.has(each)) pull(each, now)
+    }
+  }
+
+  /** A wish for what nobody is known to have (RL33). */
+  #begin(wish: YjsWish, now: number): void {
+    const { options, seeds, content, copy } = this.#world
+    const { asker, since, has } = wish
+    const isLate = now >= since + options.snapshotMs
+    const found = this.holders === 0 ? copy.look(now) : "none"
+    if (found === "asked") return
+    if (found === "away") {
+      if (options.copiesRequired || !isLate) return
+      copy.owe()
+    } else if (found !== "none") return this.#giveCopy({ wish, found }, now)
+    const isBlank = !content.isThere
+    if (!asker.mayWrite || has !== undefined) {
+      // A viewer's copy is asked of nobody, so a room of viewers has nothing to give (RL35).
+      if (isBlank && this.holders > 0 && now >= seeds.heldUntil) this.#tellEmpty(wish, "later", now)
+      return
+    }
+    const mark = content.isThere && content.wasHeld ? "marked" : seeds.marked(now)
+    if (mark === "unknown" && !isLate) return
+    if (mark !== "unmarked") {
+      // While somebody who has nothing is here, nobody is about to come back.
+      const isHeld = now < since + options.orphanHoldMs && !(isBlank && this.holders > 0)
+      if (!isHeld) this.#tellEmpty(wish, "later", now)
+      return
+    }
+    // What there is it wrote itself just now, or others did who are as new.
+    if (content.isThere) return this.#tellEmpty(wish, "later", now)
+    const turn = seeds.ask(asker, now)
+    if (turn === "wait" && !isLate) return
+    this.#tellEmpty(wish, turn === "yes" ? "first" : "later", now)
+  }
+
+  #tellEmpty(wish: YjsWish, turn: "first" | "later", now: number): void {
+    const { counts, content } = this.#world
+    if (turn === "first") counts.seedGrants++
+    else counts.seedHeld++
+    counts.requests.add("empty")
+    this.#give(wish, emptyUpdate)
+    if (wish.asker.mayWrite && content.tracked === undefined) {
+      this.#found(wish.asker, this.vectorOf(wish.has), now)
+    }
+    wish.asker.outlet.notice({ kind: "seed", granted: turn === "first" })
+  }
+}
+
+/** Those who come empty share an ask, and those who come with something; viewers only where viewers answer them. */
+export function groupOf({ viewersAnswer }: RelayOptions) {
+  return ({ asker, has }: YjsWish): string => {
+    const part = has === undefined ? "whole" : "part"
+    return viewersAnswer && !asker.mayWrite ? `${part} for viewers` : part
+  }
+}

@@ -1,0 +1,361 @@
+/**
+ * The replicas of one document of any kind on this server, and what passes between them.
+ *
+ * What always holds: bytes are handed on as they came, and never looked into (RL5), so a room works
+ * alike for every CRDT and for what is encrypted (RL101). The room has no content of its own. Who
+ * is here is opaque-attendance.ts, who gets content from whom opaque-newcomers.ts.
+ */
+import { WireError } from "../wire/error.ts"
+import type { Ref, ToOpaque } from "../wire/relay.ts"
+import { type Ask, Asks, type Wish } from "./asks.ts"
+import { Batches } from "./batches.ts"
+import { Shares } from "./budget.ts"
+import { OpaqueCopy } from "./copies-opaque.ts"
+import { Attendance } from "./opaque-attendance.ts"
+import { fanOut, type OpaqueReplica, type Told } from "./opaque-fan-out.ts"
+import { OpaqueNewcomers, type Snapshot } from "./opaque-newcomers.ts"
+import type { OpaqueOutlet } from "./replica.ts"
+import type { RoomStanding, RoomWorld } from "./room.ts"
+import { Seeds } from "./seeds.ts"
+
+/** How a replica comes. */
+export interface Arrival {
+  readonly senderId: string
+  /** The sender's ms. */
+  readonly ts: number
+  readonly has: "nothing" | "snapshot"
+}
+
+/** What a JOIN says of who sends it. */
+export interface Introduction {
+  readonly hasSnapshot: boolean
+  readonly version: Uint8Array | undefined
+  /** Undefined where it does not say, which a room of sealed content takes for no. */
+  readonly sealed: boolean | undefined
+}
+
+/** A change, with the sender's own stamp. */
+export interface OpaqueUpdate {
+  readonly update: Uint8Array
+  readonly ref: Ref | undefined
+  readonly ts: number
+}
+
+/** What became of something that a replica sent. "full": the room keeps no more of the kind. */
+export type Outcome = "taken" | "forbidden" | "unasked" | "full"
+
+interface Change extends Told {
+  readonly update: Uint8Array
+  readonly ref: Ref | undefined
+}
+
+export class OpaqueRoom {
+  readonly #docId: string
+  readonly #world: RoomWorld
+  readonly #replicas = new Set<OpaqueReplica>()
+  readonly #asks: Asks<OpaqueOutlet>
+  readonly #batches: Batches<Change>
+  readonly #seeds: Seeds<OpaqueReplica>
+  readonly #copy: OpaqueCopy
+  readonly #newcomers: OpaqueNewcomers
+  readonly #attendance: Attendance
+  readonly #shares: Shares<OpaqueReplica>
+  /** Who has said of itself whether its content is sealed. */
+  readonly #introduced = new WeakSet<OpaqueReplica>()
+  /** As the first replica said that may write; undefined until then (RL102). */
+  #isSealed: boolean | undefined
+  #isTooBig = false
+  #emptySince: number | undefined
+  #now: number
+
+  constructor(docId: string, world: RoomWorld, now: number) {
+    this.#docId = docId
+    this.#world = world
+    this.#emptySince = now
+    this.#now = now
+    const { options, counts } = world
+    const replicas = this.#replicas
+    const manner = {
+      groupOf: (wish: Wish<OpaqueOutlet>) => this.#newcomers.groupOf(wish),
+      suits: (holder: OpaqueReplica, asker: OpaqueReplica) => this.#newcomers.suits(holder, asker),
+      put: (holder: OpaqueReplica, ask: Ask<OpaqueOutlet>) => this.#put(holder, ask),
+    }
+    this.#asks = new Asks(options, manner, replicas)
+    this.#batches = new Batches(options, (changes) => this.#deliver(changes))
+    this.#seeds = new Seeds<OpaqueReplica>(options, world)
+    this.#copy = new OpaqueCopy({
+      docId,
+      room: world,
+      replicas,
+      asks: this.#asks,
+      kind: () => this.#kind,
+      flush: () => this.#batches.flush(),
+      ask: (holder, at) => this.#newcomers.ask(holder, "copy", at),
+    })
+    const parts = { asks: this.#asks, seeds: this.#seeds, copy: this.#copy }
+    this.#newcomers = new OpaqueNewcomers({ docId, options, counts, replicas, ...parts })
+    this.#attendance = new Attendance(docId, options, { counts, lead: () => this.#batches.flush() })
+    const perSecond = options.roomBytesPerSecond
+    this.#shares = new Shares({ perSecond, burst: perSecond }, now)
+  }
+
+  get replicas(): ReadonlySet<OpaqueReplica> {
+    return this.#replicas
+  }
+
+  get standing(): RoomStanding {
+    if (this.#isTooBig) return "too big"
+    if (this.isWaiting) return "waiting"
+    return this.#newcomers.isThere ? "open" : "blank"
+  }
+
+  get isWaiting(): boolean {
+    return this.#asks.waiting.length > 0
+  }
+
+  get holders(): number {
+    return this.#newcomers.holders
+  }
+
+  /** A replica that was admitted. Throws WireError where there is no place for it, or its name is another's. */
+  join(replica: OpaqueReplica, { senderId, ts, has }: Arrival, now: number): void {
+    const { replicasPerRoom, limitsDryRun } = this.#world.options
+    if (this.#isTooBig) throw tooBig()
+    this.#attendance.check(senderId, replica)
+    if (this.#replicas.size >= replicasPerRoom) {
+      this.#world.counts.refused.add("full")
+      if (!limitsDryRun)
+        throw new WireError("too-many", `${replicasPerRoom} replicas are in this room`)
+    }
+    this.#now = now
+    this.#attendance.enter(replica, { id: senderId, ts })
+    this.#replicas.add(replica)
+    this.#emptySince = undefined
+    this.#newcomers.enter(replica, has, now)
+    this.#world.rouse()
+  }
+
+  /** It is gone: it said goodbye, or its line broke. `ts` is the sender's. */
+  leave(
+    replica: OpaqueReplica,
+    farewell: { readonly how: "clean" | "broken"; readonly ts: number },
+    now: number,
+  ): void {
+    // What it sent before arrives before it is told gone.
+    this.#batches.flush()
+    this.#replicas.delete(replica)
+    this.#shares.forget(replica)
+    this.#attendance.leave(replica, farewell, now)
+    this.#asks.left(replica)
+    this.#newcomers.leave(replica)
+    this.#newcomers.lost(replica, now)
+    if (this.holders === 1) this.#copy.hasten()
+    if (this.#replicas.size === 0) this.#emptySince = now
+    this.#serve(now)
+  }
+
+  /** It says what it has. Throws WireError "unsupported" where the room is sealed and it is not, or the other way round. */
+  introduce(
+    replica: OpaqueReplica,
+    { hasSnapshot, version, sealed }: Introduction,
+    now: number,
+  ): void {
+    this.#seal(replica, sealed ?? false)
+    this.#now = now
+    if (hasSnapshot) this.#newcomers.returns(replica, version, now)
+    this.#newcomers.heard(replica, version, now)
+    this.#world.rouse()
+  }
+
+  /** A change. Throws WireError "unsupported" in a sealed room, from who has not said that it seals. */
+  update(replica: OpaqueReplica, { update, ref, ts }: OpaqueUpdate, now: number): Outcome {
+    const { counts } = this.#world
+    if (!replica.mayWrite) {
+      counts.refused.add("role")
+      return "forbidden"
+    }
+    if (!this.#introduced.has(replica)) this.#seal(replica, false)
+    this.#now = now
+    this.#newcomers.heard(replica, undefined, now)
+    this.#spread(replica, { update, ref, ts })
+    counts.acks++
+    return "taken"
+  }
+
+  /** What it shows of itself, as JSON. `ts` is the sender's. */
+  show(
+    replica: OpaqueReplica,
+    shown: { readonly payload: string; readonly ts: number },
+    now: number,
+  ): Outcome {
+    const { options, counts } = this.#world
+    if (!replica.mayWrite && !options.viewersPresent) {
+      counts.presenceRefused.add("viewer")
+      return "forbidden"
+    }
+    counts.localMessages++
+    this.#now = now
+    this.#newcomers.heard(replica, undefined, now)
+    const outcome = this.#attendance.show(replica, shown, now)
+    this.#world.rouse()
+    if (outcome === "shown") return "taken"
+    counts.presenceRefused.add("rows")
+    return "full"
+  }
+
+  /** It sent so many bytes. Returns the ms for which it is not read then, since the room is over its rate (RL91). */
+  charge(replica: OpaqueReplica, bytes: number, now: number): number {
+    return this.#shares.spend(replica, bytes, now)
+  }
+
+  /** It asks for the content, and says which version it has. */
+  request(replica: OpaqueReplica, version: Uint8Array | undefined, now: number): void {
+    this.#now = now
+    this.#newcomers.heard(replica, version, now)
+    this.#newcomers.request(replica, version, now)
+    this.#world.rouse()
+  }
+
+  /** The answer to the ask of this name, or to the oldest put to it (RL23). */
+  answer(
+    replica: OpaqueReplica,
+    { requestId, ...snapshot }: Snapshot & { readonly requestId: string | undefined },
+    now: number,
+  ): Outcome {
+    const { counts, options } = this.#world
+    this.#now = now
+    const named = this.#newcomers.askOf(replica, requestId)
+    const ask = named && this.#asks.answered(replica, named)
+    if (ask === undefined) {
+      counts.refused.add(replica.mayWrite ? "unasked" : "role")
+      return replica.mayWrite ? "unasked" : "forbidden"
+    }
+    counts.responses++
+    // What the answer holds of others' changes went before it (RL17).
+    this.#batches.flush()
+    const isTooLong = snapshot.snapshot.length > options.answerLimitBytes
+    // Of a viewer's word nothing follows for those who may write.
+    if (ask.purpose === "copy") {
+      const { snapshot: bytes, version } = snapshot
+      if (replica.mayWrite) this.#copy.took(bytes, version, now)
+    } else if (isTooLong && replica.mayWrite) this.#outgrow()
+    else if (ask.purpose === "content") {
+      const answer = isTooLong ? undefined : snapshot
+      this.#newcomers.answer(replica, { ask, answer }, now)
+    } else if (replica.mayWrite) {
+      this.#spread(replica, { update: snapshot.snapshot, ref: undefined, ts: now })
+    }
+    this.#serve(now)
+    return replica.mayWrite || options.viewersAnswer ? "taken" : "forbidden"
+  }
+
+  /** From here on it has another role. */
+  assign(replica: OpaqueReplica, role: OpaqueReplica["role"], now: number): void {
+    replica.role = role
+    this.#attendance.assign(replica)
+    if (replica.standing !== "newcomer") replica.filled()
+    if (!replica.mayWrite) {
+      this.#asks.retire(replica)
+      this.#newcomers.lost(replica, now)
+    }
+    this.#serve(now)
+  }
+
+  /** Time-outs. Returns the ms since 1970 of what is due next, or "over" when the room can be forgotten. */
+  tick(now: number): number | "over" {
+    this.#now = now
+    const endsAt = (this.#emptySince ?? Number.POSITIVE_INFINITY) + this.#world.options.lingerMs
+    if (now >= endsAt) {
+      this.#seeds.close()
+      return "over"
+    }
+    this.#asks.tick(now)
+    if (!this.#isTooBig) this.#newcomers.serve(now)
+    const copyAt = this.#copy.tick(now)
+    const newcomersAt = this.#newcomers.tick(now)
+    return Math.min(
+      copyAt,
+      newcomersAt,
+      endsAt,
+      this.#asks.dueAfter(now),
+      this.#batches.tick(now),
+      this.#attendance.tick(now),
+      this.#seeds.tick(now, this.#newcomers.isThere && this.holders > 0),
+    )
+  }
+
+  /** Its copy was deleted. */
+  forgetCopy(): void {
+    this.#copy.forget()
+  }
+
+  /** What waits leaves now, since the server goes. */
+  flush(): void {
+    this.#batches.flush()
+  }
+
+  #serve(now: number): void {
+    this.#now = now
+    if (!this.#isTooBig) this.#newcomers.serve(now)
+    this.#world.rouse()
+  }
+
+  #put(holder: OpaqueReplica, ask: Ask<OpaqueOutlet>): void {
+    // What waits leaves first, so that the answer covers all that went before (RL28).
+    this.#batches.flush()
+    this.#newcomers.put(holder, ask, this.#now)
+  }
+
+  #spread(from: OpaqueReplica, { update, ref, ts }: OpaqueUpdate): void {
+    const { counts } = this.#world
+    counts.localMessages++
+    const stamp = { docId: this.#docId, senderId: this.#attendance.nameOf(from), ts }
+    const message: ToOpaque = { kind: "update", ...stamp, update }
+    this.#batches.add({ from, message, update, ref }, this.#now)
+    this.#copy.changed(this.#now)
+    this.#newcomers.filled(this.#now)
+    this.#world.rouse()
+  }
+
+  /** An acknowledgement says that everyone here was given it. */
+  #deliver(changes: readonly Change[]): void {
+    const stamp = { docId: this.#docId, ts: this.#now }
+    const { counts } = this.#world
+    counts.batchSize(changes.length)
+    counts.delivered += fanOut(changes, this.#replicas, stamp)
+    for (const { from, ref } of changes) {
+      if (from === undefined || ref === undefined || !from.outlet.hearsAcks) continue
+      from.outlet.send({ kind: "ack", ...stamp, ref })
+    }
+  }
+
+  /** Of what kind a copy is now; undefined until somebody who may write has said. */
+  get #kind(): "opaque" | "sealed" | undefined {
+    if (this.#isSealed === undefined) return undefined
+    return this.#isSealed ? "sealed" : "opaque"
+  }
+
+  #seal(replica: OpaqueReplica, sealed: boolean): void {
+    if (this.#isSealed === undefined && replica.mayWrite) this.#isSealed = sealed
+    if (this.#isSealed !== undefined && this.#isSealed !== sealed) {
+      this.#world.counts.refused.add("sealed")
+      const sentence = sealed ? "the content of this room is not sealed" : "this room is sealed"
+      throw new WireError("unsupported", sentence)
+    }
+    this.#introduced.add(replica)
+  }
+
+  /** A holder's answer is beyond the limit: nobody is asked any more, and newcomers are refused (RL92). */
+  #outgrow(): void {
+    this.#isTooBig = true
+    this.#world.counts.refused.add("too-big")
+    for (const replica of this.#replicas) {
+      if (replica.standing === "newcomer") replica.outlet.close("too-large", tooBig().message)
+    }
+    for (const wish of this.#asks.wishes) this.#asks.drop(wish)
+  }
+}
+
+function tooBig(): WireError {
+  return new WireError("too-large", "this room is too big to be shared")
+}

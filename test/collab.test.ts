@@ -1,0 +1,422 @@
+/** A relay inside somebody else's program, with a WebSocket server of its own. */
+import assert from "node:assert/strict"
+import { once } from "node:events"
+import { connect } from "node:net"
+import { test } from "node:test"
+import { SignJWT } from "jose"
+import { WebSocket } from "ws"
+import { WebsocketProvider } from "y-websocket"
+import * as Y from "yjs"
+import {
+  createInMemoryMessageBus,
+  extractDocId,
+  generateClientId,
+  generateServerId,
+  type SocketLike,
+  StatelessCollabRelay,
+} from "../src/collab.ts"
+import { Client, Program } from "./collab-parts.ts"
+import { eventually, HandClock } from "./harness.ts"
+
+test("RL116 names servers and far ends, and finds the document in a request", () => {
+  assert.match(generateServerId(), /^server-\d{13}-[0-9a-f]{8}$/)
+  assert.notEqual(generateClientId(), generateClientId())
+  for (const [url, docId] of [
+    ["/?docId=notes", "notes"],
+    ["/collab?docId=a%2Fb", "a/b"],
+    ["/collab/a%20b?token=t", "a b"],
+    ["/collab", ""],
+    ["/notes", "notes"],
+    ["/collab/%ff", ""],
+    [undefined, ""],
+  ] as const) {
+    assert.equal(extractDocId({ url }), docId)
+  }
+})
+
+test("RL116 refuses options that there are not, each by its name", () => {
+  const wrong = {
+    enableBatchin: true,
+    serverId: 7,
+    jwtSecret: "short",
+    defaultRole: "boss",
+  } as object // what no TypeScript would let through
+  assert.throws(() => new StatelessCollabRelay(wrong), {
+    message:
+      "enableBatchin: there is no such option\nserverId: is not of type string\n" +
+      "defaultRole: is not one of viewer, editor, admin\njwtSecret: must have at least 32 bytes",
+  })
+  assert.throws(() => new StatelessCollabRelay({ limits: { rooms: -1 } }), /rooms: -1/)
+  const strange = { redisUrl: "redis://localhost" } as object // of another kind of bus
+  assert.throws(() => createInMemoryMessageBus(strange), /redisUrl: there is no such option/)
+})
+
+test("RL116 gives a bus in memory that connects, counts, and names relays without a name", async (t) => {
+  const bus = createInMemoryMessageBus({ serverId: "server-7" })
+  const relay = new StatelessCollabRelay({ redisAdapter: bus }, new HandClock())
+  assert.equal(relay.getServerId(), "server-7")
+  assert.deepEqual([bus.isConnected(), bus.getConnectionState()], [false, "disconnected"])
+  await relay.initialize()
+  t.after(() => relay.shutdown())
+  assert.deepEqual([bus.isConnected(), bus.getConnectionState()], [true, "connected"])
+  assert.deepEqual(bus.getMetrics(), {
+    connectionState: "connected",
+    messagesPublished: 0,
+    messagesReceived: 0,
+    messagesDropped: 0,
+    activeSubscriptions: 0,
+    reconnectionAttempts: 0,
+    lastPublishTimestamp: undefined,
+    lastReceiveTimestamp: undefined,
+  })
+  await bus.disconnect()
+  assert.equal(bus.getConnectionState(), "disconnected")
+})
+
+test("RL117 carries joins, changes, presence and content between sockets of another's server", async (t) => {
+  const program = await Program.start(t)
+  const ada = await program.joins("/?docId=notes&as=ada", { hasSnapshot: true })
+  const bob = await program.joins("/?docId=notes&as=bob")
+  assert.equal((await ada.first("JOIN")).senderId, "bob")
+  const { payload } = await program.passes(() => ada.all("SNAPSHOT_REQUEST")[0])
+  const { requestId } = payload ?? {}
+  ada.says("SNAPSHOT_RESPONSE", { payload: { requestId, snapshot: "AQID", isBase64: true } })
+  assert.equal((await bob.first("SNAPSHOT_RESPONSE")).payload?.["snapshot"], "AQID")
+  bob.writes("BAU=")
+  assert.equal((await ada.first("CRDT_UPDATE"))["bytesB64"], "BAU=")
+  // What is relayed bears the name that the program gave, whatever a client calls itself.
+  assert.equal((await ada.first("CRDT_UPDATE")).senderId, "bob")
+  bob.says("PRESENCE", { payload: { status: "idle" } })
+  assert.deepEqual((await ada.first("PRESENCE")).payload, { status: "idle" })
+  bob.socket.close(1000)
+  assert.equal((await ada.first("LEAVE")).senderId, "bob")
+})
+
+test("RL76, RL117 tells a broken line from a goodbye by the socket's own word", async (t) => {
+  const program = await Program.start(t)
+  const ada = await program.joins("/notes?as=ada", { hasSnapshot: true })
+  const bob = await program.joins("/notes?as=bob")
+  const before = program.clock.now()
+  bob.socket.terminate()
+  await eventually(() => program.relay.getMetrics().activeConnections === 1)
+  assert.deepEqual(ada.all("LEAVE"), [])
+  await program.passes(() => ada.all("LEAVE")[0])
+  assert.ok(program.clock.now() - before >= 2_000)
+})
+
+test("RL117 carries Yjs between unmodified clients", async (t) => {
+  const program = await Program.start(t, {}, () => ({ dialect: "yjs" }))
+  const [one, two] = [new Y.Doc(), new Y.Doc()]
+  one.getText("t").insert(0, "hello")
+  for (const doc of [one, two]) {
+    const options = { disableBc: true, WebSocketPolyfill: WebSocket as never } // theirs is the browser's type
+    const provider = new WebsocketProvider(`${program.url}/collab`, "notes", doc, options)
+    t.after(() => {
+      provider.destroy()
+      // Its awareness keeps a timer as long as there is the document.
+      doc.destroy()
+    })
+  }
+  await program.passes(() => two.getText("t").toString() === "hello")
+  two.getText("t").insert(5, " world")
+  await program.passes(() => one.getText("t").toString() === "hello world")
+})
+
+/** A socket of nobody's making. */
+class Strange implements SocketLike {
+  readonly said: string[] = []
+  readyState = 1
+  bufferedAmount = 0
+  closed: number | undefined
+
+  send(data: string | Uint8Array): void {
+    this.said.push(String(data))
+  }
+
+  close(code?: number): void {
+    this.closed = code
+    this.readyState = 3
+  }
+}
+
+test("RL117 throws only for a socket that was never given, and hears an end twice", async () => {
+  const clock = new HandClock()
+  const relay = new StatelessCollabRelay({}, clock)
+  await relay.initialize()
+  const [one, two] = [new Strange(), new Strange()]
+  assert.throws(() => relay.handleMessage(one, "{}"), /never given/)
+  relay.handleDisconnection(one)
+  relay.handleConnection(one, "notes", "ada")
+  assert.throws(() => relay.handleConnection(one, "notes", "ada"), /given already/)
+  const boss = { role: "boss" } as object // what no TypeScript would let through
+  assert.throws(() => relay.handleConnection(two, "notes", "bob", boss), /role: is not one of/)
+  relay.handleConnection(two, "notes", "bob")
+  relay.handleMessage(one, Uint8Array.of(255))
+  assert.match(one.said.at(-1) ?? "", /"UNKNOWN"/)
+  relay.handleDisconnection(two)
+  relay.handleDisconnection(two)
+  relay.handleMessage(two, "{}")
+  await eventually(() => one.said.some((each) => each.includes('"LEAVE"')))
+  assert.deepEqual(relay.getDocumentConnections("notes"), [
+    { docId: "notes", senderId: "ada", dialect: "lfcc", joinedAt: clock.now() },
+  ])
+  assert.deepEqual(relay.getActiveDocuments(), ["notes"])
+  const stopped = relay.shutdown()
+  clock.turn(200)
+  await stopped
+  assert.equal(one.closed, 1012)
+})
+
+test("RL89 lives on when a socket throws, or says what is no WebSocket at all", async (t) => {
+  const program = await Program.start(t)
+  const ada = await program.joins("/notes?as=ada", { hasSnapshot: true })
+  const bob = await program.joins("/notes?as=bob")
+  const throwing = new Strange()
+  program.relay.handleConnection(throwing, "notes", "eve")
+  throwing.send = () => {
+    throw new Error("not today")
+  }
+  const { port } = program.server.address() as { port: number } // it listens on TCP
+  const socket = connect(port, "127.0.0.1")
+  socket.write(
+    "GET /notes?as=raw HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+  )
+  await eventually(() => ada.all("JOIN").some(({ senderId }) => senderId === "raw"))
+  socket.write(Uint8Array.of(0xff, 0xff, 0xff, 0xff))
+  await once(socket.resume(), "close")
+  ada.writes("AQ==")
+  await eventually(() => bob.updates.length === 1)
+  const names = () => program.relay.getDocumentConnections("notes").map(({ senderId }) => senderId)
+  await program.passes(() => names().length === 2)
+  assert.deepEqual(names(), ["ada", "bob"])
+})
+
+test("RL86 closes who takes nothing, and slows nobody else", async (t) => {
+  const limits = { sendQueueBytes: 64 * 1024, bytesPerSecond: 0, roomBytesPerSecond: 0 }
+  const program = await Program.start(t, { limits })
+  const ada = await program.joins("/notes?as=ada", { hasSnapshot: true })
+  const bob = await program.joins("/notes?as=bob")
+  const deaf = await program.joins("/notes?as=deaf")
+  deaf.socket.pause()
+  const long = Buffer.alloc(1024 * 1024).toString("base64")
+  let sent = 0
+  while (program.relay.getMetrics().activeConnections === 3) {
+    ada.writes(long)
+    sent++
+    const wanted = sent
+    await program.passes(() => bob.updates.length === wanted)
+    if (program.ends[2]?.readyState !== WebSocket.OPEN) break
+    assert.ok(sent < 100, "it was never closed")
+  }
+  deaf.socket.resume()
+  assert.equal((await program.passes(() => deaf.ended)).code, 4528)
+  assert.equal(bob.ended, undefined)
+  assert.ok(program.relay.getMetrics().backpressureEvents > 0)
+})
+
+test("RL86 closes who takes nothing for ten seconds, and not who is given one long message", () => {
+  const clock = new HandClock()
+  const relay = new StatelessCollabRelay({}, clock)
+  const [ada, slow] = [new Strange(), new Strange()]
+  for (const [end, name] of [
+    [ada, "ada"],
+    [slow, "slow"],
+  ] as const) {
+    relay.handleConnection(end, "notes", name)
+  }
+  const stamp = { docId: "notes", senderId: "me", ts: 1 }
+  const update = { type: "CRDT_UPDATE", ...stamp, bytesB64: Buffer.alloc(9e6).toString("base64") }
+  relay.handleMessage(ada, JSON.stringify(update))
+  slow.bufferedAmount = 12e6
+  relay.handleMessage(ada, JSON.stringify({ type: "PRESENCE", ...stamp, payload: {} }))
+  relay.handleMessage(ada, JSON.stringify({ ...update, bytesB64: "AQ==" }))
+  clock.turn(12_000)
+  assert.equal(slow.closed, undefined)
+  // It all left; what is there now is short, and stays.
+  slow.bufferedAmount = 0
+  clock.turn(200)
+  slow.bufferedAmount = 300_000
+  clock.turn(9_900)
+  assert.equal(slow.closed, undefined)
+  clock.turn(300)
+  assert.equal(slow.closed, 4528)
+})
+
+test("RL87, RL88 slows who is too fast, loses no change, and keeps the last presence", async (t) => {
+  const limits = { messagesPerSecond: 100, messagesBurst: 10 }
+  const program = await Program.start(t, { limits })
+  const ada = await program.joins("/notes?as=ada", { hasSnapshot: true })
+  const bob = await program.joins("/notes?as=bob")
+  const sent = Array.from({ length: 200 }, (_, n) => Buffer.from([n]).toString("base64"))
+  for (const bytes of sent) ada.writes(bytes)
+  for (let n = 0; n < 50; n++) ada.says("PRESENCE", { payload: { n } })
+  await program.passes(() => bob.all("PRESENCE").at(-1)?.payload?.["n"] === 49)
+  assert.deepEqual(bob.updates, sent)
+  assert.ok(bob.all("PRESENCE").length < 50)
+  assert.equal((await ada.first("ERROR"))["code"], "RATE_LIMITED")
+  assert.ok(program.relay.getMetrics().rateLimitedMessages > 0)
+  assert.equal(ada.ended, undefined)
+})
+
+test("RL83, RL94 keeps what comes before a token has been looked at, in order, up to a limit", async () => {
+  const clock = new HandClock()
+  const secret = "a secret of at least thirty-two bytes"
+  const claims = { sub: "ada", aud: "quartet", docId: "notes", role: "editor" }
+  const token = await new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuedAt(clock.now() / 1_000)
+    .setExpirationTime(clock.now() / 1_000 + 60)
+    .sign(new TextEncoder().encode(secret))
+  const limits = { earlyMessages: 3 }
+  const relay = new StatelessCollabRelay({ jwtSecret: secret, limits }, clock)
+  const [bob, ada, nobody, hasty] = [new Strange(), new Strange(), new Strange(), new Strange()]
+  relay.handleConnection(bob, "notes", "bob", { role: "viewer" })
+  relay.handleConnection(ada, "notes", "ada", { token })
+  relay.handleConnection(nobody, "notes", "nobody")
+  relay.handleConnection(hasty, "notes", "hasty", { token })
+  const update = { type: "CRDT_UPDATE", docId: "notes", senderId: "me", ts: 1 }
+  for (const bytesB64 of ["AQ==", "Ag=="]) {
+    relay.handleMessage(ada, JSON.stringify({ ...update, bytesB64 }))
+  }
+  for (let n = 0; n < 4; n++) relay.handleMessage(hasty, JSON.stringify(update))
+  assert.equal(hasty.closed, 4508)
+  assert.match(nobody.said[0] ?? "", /"UNAUTHORIZED"/)
+  assert.equal(nobody.closed, 4401)
+  assert.ok(!bob.said.some((each) => each.includes("AQ==")))
+  await eventually(() => bob.said.some((each) => each.includes("AQ==")))
+  clock.turn(100)
+  const bytes = bob.said.map((each) => /"bytesB64":"(.*?)"/.exec(each)?.[1])
+  assert.deepEqual(
+    bytes.filter((each) => each !== undefined),
+    ["AQ==", "Ag=="],
+  )
+  clock.turn(61_000)
+  assert.match(ada.said.at(-1) ?? "", /INVALID_TOKEN.*the token has expired/)
+  assert.equal(ada.closed, 4401)
+})
+
+test("RL6, RL37 lets one far end of two relays on one bus fill a new room", async (t) => {
+  const bus = createInMemoryMessageBus()
+  const one = await Program.start(t, { redisAdapter: bus, serverId: "server-1" })
+  const two = await Program.start(t, { redisAdapter: bus, serverId: "server-2" })
+  const asks = async (program: Program) => {
+    const client = await program.joins("/notes", { features: ["seed"] })
+    client.says("SNAPSHOT_REQUEST")
+    return client
+  }
+  const [ada, bob] = [await asks(one), await asks(two)]
+  const answered = (client: Client) => client.all("SNAPSHOT_RESPONSE")[0]?.payload
+  const granted = await one.passes(() => answered(ada))
+  const other = await two.passes(() => answered(bob))
+  assert.deepEqual([granted?.["seed"], other?.["seed"]], [true, undefined])
+})
+
+test("RL40 lets nobody fill a room in the first five seconds of a program", async () => {
+  const clock = new HandClock()
+  const began = clock.now()
+  const relay = new StatelessCollabRelay({}, clock)
+  await relay.initialize()
+  const ada = new Strange()
+  relay.handleConnection(ada, "notes", "ada")
+  const stamp = { docId: "notes", senderId: "ada", ts: 1 }
+  const payload = { features: ["seed"] }
+  relay.handleMessage(ada, JSON.stringify({ type: "JOIN", ...stamp, payload }))
+  relay.handleMessage(ada, JSON.stringify({ type: "SNAPSHOT_REQUEST", ...stamp }))
+  clock.turn(4_900)
+  assert.equal(ada.said.length, 0)
+  const answer = await eventually(() => {
+    clock.turn(10)
+    return ada.said[0]
+  })
+  assert.ok(answer.includes('"seed":true'))
+  assert.ok(clock.now() - began >= 5_000)
+})
+
+test("RL111 says how it is, and never well when it is not", async (t) => {
+  const bus = createInMemoryMessageBus()
+  const clock = new HandClock()
+  const relay = new StatelessCollabRelay({ redisAdapter: bus, serverId: "server-1" }, clock)
+  const standing = () => {
+    const { ok, status } = relay.getHealth()
+    return [ok, status]
+  }
+  assert.deepEqual(standing(), [false, "starting"])
+  await relay.initialize()
+  relay.handleConnection(new Strange(), "notes", "ada")
+  assert.deepEqual(relay.getHealth(), {
+    ok: true,
+    status: "healthy",
+    serverId: "server-1",
+    redis: { configured: false, connected: false, activeSubscriptions: 0 },
+    connections: 1,
+    documents: 1,
+    rooms: { waiting: 0, untracked: 0 },
+  })
+  await bus.disconnect()
+  assert.deepEqual(standing(), [false, "degraded"])
+  await bus.connect()
+  assert.deepEqual(standing(), [true, "healthy"])
+  const stopped = relay.shutdown()
+  t.after(() => stopped)
+  assert.deepEqual(standing(), [false, "draining"])
+  clock.turn(5_100)
+  await stopped
+})
+
+test("RL113 counts what a program sees itself", async (t) => {
+  const program = await Program.start(t)
+  const ada = await program.joins("/notes?as=ada", { hasSnapshot: true })
+  const bob = await program.joins("/notes?as=bob")
+  await program.passes(() => ada.all("SNAPSHOT_REQUEST")[0])
+  ada.says("SNAPSHOT_RESPONSE", { payload: { snapshot: "AQID", isBase64: true } })
+  ada.writes("AQ==")
+  ada.says("PRESENCE", { payload: {} })
+  await eventually(() => bob.all("PRESENCE")[0])
+  const { redis, ...metrics } = program.relay.getMetrics()
+  assert.deepEqual(metrics, {
+    activeConnections: 2,
+    activeDocuments: 1,
+    localMessages: 2,
+    remoteMessages: 0,
+    snapshotRequests: 1,
+    snapshotResponses: 1,
+    rateLimitedMessages: 0,
+    backpressureEvents: 0,
+  })
+  assert.equal(redis.connectionState, "connected")
+})
+
+test("RL104 gives batches to all where the program says so, and to none where it forbids", async (t) => {
+  const batching = await Program.start(t, { enableBatching: true })
+  const single = await Program.start(t, { enableBatching: false })
+  for (const [program, frames] of [
+    [batching, ["CRDT_UPDATE", "BATCH"]],
+    [single, ["CRDT_UPDATE", "CRDT_UPDATE", "CRDT_UPDATE"]],
+  ] as const) {
+    const ada = await program.joins("/notes?as=ada", { hasSnapshot: true })
+    const bob = await program.joins("/notes?as=bob")
+    for (const bytes of ["AQ==", "Ag==", "Aw=="]) ada.writes(bytes)
+    // Without batches they come with no time passing at all.
+    if (program === single) await eventually(() => bob.updates.length === 3)
+    else await program.passes(() => bob.updates.length === 3)
+    const types = bob.heard.map(({ type }) => type).filter((type) => /UPDATE|BATCH/.test(type))
+    assert.deepEqual(types, frames)
+  }
+})
+
+test("RL114 gives out what waits, sends everyone elsewhere, and takes nobody more", async (t) => {
+  const program = await Program.start(t)
+  const ada = await program.joins("/notes?as=ada", { hasSnapshot: true })
+  const bob = await program.joins("/notes?as=bob")
+  ada.writes("AQ==")
+  ada.writes("Ag==")
+  await eventually(() => program.relay.getMetrics().localMessages === 2)
+  await program.stops()
+  await eventually(() => ada.ended !== undefined && bob.ended !== undefined)
+  assert.deepEqual([ada.ended?.code, bob.ended?.code], [1012, 1012])
+  assert.deepEqual(bob.updates, ["AQ==", "Ag=="])
+  await program.relay.shutdown()
+  const late = new Client(t, `${program.url}/notes?as=late`)
+  assert.equal((await eventually(() => late.ended)).code, 1012)
+})
