@@ -9,7 +9,7 @@ import { type Environment, Reader } from "./config-reader.ts"
 import type { Level } from "./log.ts"
 
 /** The parts that this release has; PARTS chooses among them. */
-export const allParts = ["documents", "relay"] as const
+export const allParts = ["documents", "relay", "operators"] as const
 export type Part = (typeof allParts)[number]
 
 /** Every setting, named like its variable. Units stand in the names. */
@@ -66,6 +66,23 @@ export interface Config {
   readonly relayDeny: readonly string[]
   /** Limits and choices of the relay, by name; the relay checks them. */
   readonly relayLimits: Readonly<Record<string, unknown>>
+  /** The operators' lines over TCP; undefined for none. In code 0 takes a free port. */
+  readonly operatorsPort: number | undefined
+  /** The path of a unix socket for the same. */
+  readonly operatorsSocket: string | undefined
+  /** Whether connections of that socket begin with PROXY lines. */
+  readonly operatorsCircuits: "off" | "on"
+  readonly operatorsRegistration: "open" | "invite" | "closed"
+  readonly operatorsConnections: number
+  /** Messages a second of one connection; 0 for no limit. */
+  readonly operatorsRate: number
+  readonly operatorsExpiryDays: number
+  /** The cost of a password's hash: `m=19456,t=2,p=1`. */
+  readonly operatorsHash: string
+  /** Where Redis is, through which servers reach each other; several addresses are a Redis Cluster. */
+  readonly redisUrls: readonly string[]
+  /** Signs what servers tell each other. */
+  readonly busSecret: string | undefined
   /** Who we are to other servers and in `/health`; undefined for a name made up at the start. */
   readonly serverId: string | undefined
 }
@@ -116,16 +133,26 @@ export const variables = [
   "JWT_AUDIENCE",
   "JWT_ISSUER",
   "SERVER_ID",
+  "REDIS_URL",
+  "BUS_SECRET",
   "RELAY_ANONYMOUS",
   "RELAY_ADMIN_TOKEN",
   "RELAY_COPIES",
   "RELAY_COPY_KEY",
   "RELAY_DENY",
   "RELAY_LIMITS",
+  "OPERATORS_PORT",
+  "OPERATORS_SOCKET",
+  "OPERATORS_CIRCUITS",
+  "OPERATORS_REGISTRATION",
+  "OPERATORS_CONNECTIONS",
+  "OPERATORS_RATE",
+  "OPERATORS_EXPIRY_DAYS",
+  "OPERATORS_HASH",
 ] as const
 export type Variable = (typeof variables)[number]
 
-/** A shorter secret could be guessed from one token. */
+/** A shorter secret could be guessed from one token, or from one message. */
 const secretBytes = 32
 
 /** Reads the whole configuration. Throws ConfigError with every bad value in it. */
@@ -168,7 +195,10 @@ export function readConfig(environment: Environment): Config {
     jwtAudience: read.text("JWT_AUDIENCE", "quartet"),
     jwtIssuer: read.optional("JWT_ISSUER"),
     serverId: read.optional("SERVER_ID"),
+    redisUrls: redisUrlsOf(read),
+    busSecret: secretOf(read, "BUS_SECRET"),
     ...relaySettingsOf(read),
+    ...operatorsSettingsOf(read),
   }
   if (config.drainSeconds >= config.shutdownTimeoutSeconds) {
     read.problem("DRAIN_SECONDS: must be less than SHUTDOWN_TIMEOUT_SECONDS")
@@ -212,12 +242,32 @@ function isSafe(url: string): boolean {
   return protocol === "https:" || (protocol === "http:" && isHere)
 }
 
+/** Passwords may stand in them, so no bad one is repeated. */
+function redisUrlsOf(read: Reader): readonly string[] {
+  const urls = read.words("REDIS_URL")
+  for (const [index, url] of urls.entries()) {
+    const { protocol = "", hostname = "" } = URL.canParse(url) ? new URL(url) : {}
+    if (["redis:", "rediss:"].includes(protocol) && hostname !== "") continue
+    const which = urls.length > 1 ? `address ${index + 1}` : "it"
+    read.problem(`REDIS_URL: ${which} is not like redis://HOST:6379 or rediss://USER:PASSWORD@HOST`)
+  }
+  return urls
+}
+
+function secretOf(read: Reader, name: string): string | undefined {
+  const secret = read.optional(name)
+  if (secret !== undefined && Buffer.byteLength(secret) < secretBytes) {
+    read.problem(`${name}: is shorter than ${secretBytes} bytes`)
+  }
+  return secret
+}
+
 function relaySettingsOf(read: Reader) {
   const isSaid = read.optional("RELAY_ANONYMOUS") !== undefined
   const anonymous = read.oneOf("RELAY_ANONYMOUS", ["off", "viewer", "editor"])
-  const adminToken = read.optional("RELAY_ADMIN_TOKEN")
-  if (adminToken !== undefined && Buffer.byteLength(adminToken) < secretBytes) {
-    read.problem(`RELAY_ADMIN_TOKEN: is shorter than ${secretBytes} bytes`)
+  const adminToken = secretOf(read, "RELAY_ADMIN_TOKEN")
+  if (adminToken !== undefined && !/^[\x21-\x7e]*$/.test(adminToken)) {
+    read.problem("RELAY_ADMIN_TOKEN: may hold letters, digits and signs of ASCII, and no spaces")
   }
   const copyKey = read.optional("RELAY_COPY_KEY")
   if (copyKey !== undefined && !/^[\w-]{43}$/.test(copyKey)) {
@@ -230,5 +280,27 @@ function relaySettingsOf(read: Reader) {
     relayCopyKey: copyKey,
     relayDeny: read.words("RELAY_DENY"),
     relayLimits: read.object("RELAY_LIMITS"),
+  }
+}
+
+function operatorsSettingsOf(read: Reader) {
+  const port = read.whole("OPERATORS_PORT", 9_696, [0, 65_535])
+  const hash = read.text("OPERATORS_HASH", "m=19456,t=2,p=1")
+  if (!/^m=\d{1,7},t=\d{1,2},p=\d{1,2}$/.test(hash)) {
+    read.problem(`OPERATORS_HASH: "${hash}" is not like m=19456,t=2,p=1`)
+  }
+  const rate = read.number("OPERATORS_RATE", 2, [0, 1_000_000])
+  // A message that waits longer than a minute for its turn would look like a fault of ours.
+  if (rate > 0 && rate < 0.1)
+    read.problem(`OPERATORS_RATE: "${rate}" is neither 0 nor at least 0.1`)
+  return {
+    operatorsPort: port === 0 ? undefined : port,
+    operatorsSocket: read.optional("OPERATORS_SOCKET"),
+    operatorsCircuits: read.oneOf("OPERATORS_CIRCUITS", ["off", "on"]),
+    operatorsRegistration: read.oneOf("OPERATORS_REGISTRATION", ["open", "invite", "closed"]),
+    operatorsConnections: read.whole("OPERATORS_CONNECTIONS", 1_024, [1, 1_000_000]),
+    operatorsRate: rate,
+    operatorsExpiryDays: read.number("OPERATORS_EXPIRY_DAYS", 7, [0.0001, 36_500]),
+    operatorsHash: hash,
   }
 }

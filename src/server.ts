@@ -10,7 +10,7 @@ import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import manifest from "../package.json" with { type: "json" }
-import { type Bus, createBus } from "./bus/bus.ts"
+import { type CountedBus, createBus } from "./bus/bus.ts"
 import type { MemoryHub } from "./bus/memory.ts"
 import { type Config, readConfig } from "./config.ts"
 import { Documents } from "./documents/documents.ts"
@@ -25,6 +25,10 @@ import { HttpListener } from "./net/http.ts"
 import type { Limits, WebSocketRoute } from "./net/route.ts"
 import { Turn } from "./net/turn.ts"
 import { WebSockets } from "./net/websocket.ts"
+import { relayOptions } from "./relay/limits.ts"
+import { healthAnswer, statsRoute } from "./server-figures.ts"
+import { createOperators, type OperatorsPart } from "./server-operators.ts"
+import { createRelay, type RelayPart } from "./server-relay.ts"
 import {
   guard,
   type HttpAnswer,
@@ -34,6 +38,7 @@ import {
   type Wake,
 } from "./service.ts"
 import { openStore, type Store } from "./store.ts"
+import { createTokens, type TokenKey } from "./tokens.ts"
 import { chooseProtocol, documentsCodec } from "./wire/documents.ts"
 
 /** Where time comes from. A test turns it by hand. */
@@ -83,9 +88,20 @@ const random = (length: number): Uint8Array => randomBytes(length)
 /** A part that runs, as the server sees it: something to tick, to stop, and to ask how it is. */
 interface Part {
   readonly name: string
+  /** "none": `/health` does not name it. */
+  readonly figures?: "none"
   readonly service: Pick<Service<never, never>, "tick" | "stop"> & {
     health(): { readonly ok: boolean }
   }
+}
+
+/** Where a started server listens. */
+export interface Listening {
+  /** Of HTTP, WebSocket and page. */
+  readonly port: number
+  readonly url: string
+  /** Of the operators' lines: `127.0.0.1:9696`, and the path of a unix socket. */
+  readonly operators: readonly string[]
 }
 
 /** A server that is not started yet. What `config` leaves out takes its default. */
@@ -108,11 +124,16 @@ export class Server {
   readonly #connections: Connections
   readonly #gate: Gate
   readonly #store: Store
-  readonly #bus: Bus
+  readonly #bus: CountedBus
   readonly #parts: Part[] = []
   readonly #socketRoutes: WebSocketRoute<unknown, unknown>[] = []
   readonly #httpRoutes: HttpRoute[] = []
   readonly #http: HttpListener
+  #documents: Documents | undefined
+  #relay: RelayPart | undefined
+  #operators: OperatorsPart | undefined
+  /** Probes over the bus that did not come back, in a row. */
+  #probeFailures = 0
   /** "down": nothing stands any more, and a wake that was still under way finds nothing to tick. */
   #state: "new" | "ready" | "stopping" | "down" = "new"
   #endTicks: Undo = () => {}
@@ -130,6 +151,7 @@ export class Server {
       trustProxy: config.trustProxy,
       allowedOrigins: config.allowedOrigins,
     })
+    const limits = relayOptions(config.relayLimits)
     const wakeStore = this.#waker("store", (now) => this.#store.tick(now))
     this.#store = openStore({
       uri: config.sqliteUri,
@@ -137,30 +159,48 @@ export class Server {
       wake: wakeStore,
       log: this.#log,
     })
-    const server = `server-${process.pid}-${Buffer.from(random(4)).toString("hex")}`
-    this.#bus = createBus({ server, now: () => clock.now(), log: this.#log }, hub)
+    const server =
+      config.serverId ?? `server-${clock.now()}-${Buffer.from(random(4)).toString("hex")}`
+    const reach = {
+      urls: config.redisUrls,
+      secret: config.busSecret,
+      limits,
+      random,
+      after: (ms: number, work: () => void) => clock.after(ms, work),
+      metrics,
+    }
+    this.#bus = createBus({ server, now: () => clock.now(), log: this.#log, ...reach }, hub)
     try {
       if (config.parts.includes("documents")) this.#addDocuments()
+      if (config.parts.includes("relay")) this.#addRelay()
+      if (config.parts.includes("operators")) this.#addOperators()
+      this.#httpRoutes.push(statsRoute(() => this.#stats()))
       this.#http = this.#createHttp()
     } catch (thrown) {
+      void this.#bus.close()
       this.#store.close()
       throw thrown
     }
   }
 
   /** Begins to tick and to listen. Rejects with one sentence when it cannot; nothing stays behind then. */
-  async start(): Promise<{ readonly port: number; readonly url: string }> {
+  async start(): Promise<Listening> {
     const { host, port, pathPrefix, tls, sqliteUri, parts } = this.#config
     this.#tick()
     this.#endTicks = this.#clock.every(tickMs, () => this.#tick())
     try {
+      // Before HTTP, so that the server says it listens only when all of it does.
+      await this.#operators?.listen()
       const address = await this.#http.listen(port, host)
       this.#state = "ready"
       const scheme = tls === undefined ? "http" : "https"
       const name = host.includes(":") ? `[${host}]` : host
       const url = `${scheme}://${name}:${address.port}${pathPrefix}`
-      this.#log.info("listening", { url, database: sqliteUri, parts: parts.join(",") })
-      return { port: address.port, url }
+      const lines = this.#operators?.places ?? []
+      const operators = lines.length === 0 ? {} : { operators: lines.join(" ") }
+      const told = { url, database: sqliteUri, parts: parts.join(",") }
+      this.#log.info("listening", { ...told, ...operators })
+      return { port: address.port, url, operators: lines }
     } catch (thrown) {
       for (const { service } of this.#parts) service.stop()
       await this.#takeDown()
@@ -177,6 +217,7 @@ export class Server {
     this.#state = "stopping"
     this.#log.info("stopping")
     const answered = this.#http.stopListening()
+    this.#operators?.stopListening()
     for (const { name, service } of this.#parts) {
       guard(this.#log, `${name} stop`, () => service.stop())
     }
@@ -210,6 +251,7 @@ export class Server {
   async #takeDown(): Promise<void> {
     this.#state = "down"
     this.#endTicks()
+    this.#operators?.stopListening()
     this.#http.close()
     await this.#bus.close()
     this.#store.close()
@@ -257,7 +299,8 @@ export class Server {
       settings: documentSettings(config),
     })
     this.#parts.push({ name: "documents", service: documents })
-    this.#httpRoutes.push(...documentRoutes(documents), statsRoute(documents))
+    this.#documents = documents
+    this.#httpRoutes.push(...documentRoutes(documents))
     this.#socketRoutes.push({
       name: "documents",
       prefix: "/api/socket/",
@@ -265,10 +308,50 @@ export class Server {
       codec: documentsCodec,
       limits: documentLimits(config),
       opens: "before",
+      origins: "own",
       query: ["otp", "dialect"],
       cookie: { name: "quartet_editor", path: "/api/" },
       protocols: chooseProtocol,
     })
+  }
+
+  #addRelay(): void {
+    const config = this.#config
+    const part: RelayPart = createRelay({
+      config,
+      bus: this.#bus,
+      log: this.#log,
+      metrics: this.#metrics,
+      random,
+      wake: this.#waker("relay", (now) => part.service.tick(now)),
+      identify: createTokens({
+        key: keyFrom(config.tokenKey),
+        audience: config.jwtAudience,
+        issuer: config.jwtIssuer,
+        now: () => this.#clock.now(),
+      }),
+      store: this.#store,
+      now: this.#clock.now(),
+    })
+    this.#relay = part
+    this.#parts.push({ name: "relay", service: part.service })
+    this.#socketRoutes.push(...part.routes)
+    this.#httpRoutes.push(...part.httpRoutes)
+  }
+
+  #addOperators(): void {
+    const part: OperatorsPart = createOperators({
+      config: this.#config,
+      store: this.#store,
+      log: this.#log,
+      connections: this.#connections,
+      gate: this.#gate,
+      random,
+      now: this.#clock.now(),
+    })
+    this.#operators = part
+    this.#parts.push({ name: "operators", service: part.service, figures: "none" })
+    this.#socketRoutes.push(part.route)
   }
 
   #createHttp(): HttpListener {
@@ -281,7 +364,7 @@ export class Server {
       sockets: new WebSockets({ ...own, routes: this.#socketRoutes }),
       ...(tls === undefined ? {} : { tls: { cert: readPem(tls.cert), key: readPem(tls.key) } }),
       pageDirectory: join(import.meta.dirname, "../dist/page"),
-      page: { panels: [""], parts, frameAncestors },
+      page: { panels: panelPaths(parts), parts, frameAncestors },
       health: () => this.#health(),
       isReady: () => this.#state === "ready",
     })
@@ -292,32 +375,33 @@ export class Server {
     const probed = await this.#within<number | "away">(probeMs, (resolve) =>
       this.#bus.probe(resolve),
     )
-    const probe = probed === "late" ? "away" : probed
+    const isBack = probed !== "late" && probed !== "away"
+    this.#probeFailures = isBack ? 0 : this.#probeFailures + 1
     const services = Object.fromEntries(
-      this.#parts.map(({ name, service }) => [name, service.health()]),
+      this.#parts
+        .filter(({ figures }) => figures !== "none")
+        .map(({ name, service }) => [name, service.health()]),
     )
-    const store = { ok: this.#store.healthy }
-    const bus = { ok: probe !== "away", ...(probe === "away" ? {} : { probe_ms: probe }) }
-    const ok = store.ok && bus.ok && Object.values(services).every((service) => service.ok)
-    const headers = { "content-type": "application/json" }
-    const body = JSON.stringify({ ok, store, bus, services })
-    return { status: ok ? 200 : 503, headers, body }
+    return healthAnswer({
+      state: this.#state,
+      server: this.#bus.server,
+      isStoreWell: this.#store.healthy,
+      // It went out because of this very question, so its age is nothing.
+      probe: {
+        ok: isBack,
+        roundTripMs: isBack ? probed : undefined,
+        ageMs: 0,
+        failures: this.#probeFailures,
+      },
+      bus: this.#bus.figures,
+      relay: this.#relay?.service.health(),
+      services,
+    })
   }
-}
 
-/** The figures that pages show (DC98). */
-function statsRoute(documents: Documents): HttpRoute {
-  return {
-    prefix: "/api/stats",
-    bodyBytes: 0,
-    answer({ method, path }, reply) {
-      if (path !== "") return reply({ status: 404, body: "not found" })
-      if (method !== "GET" && method !== "HEAD") {
-        return reply({ status: 405, headers: { allow: "GET, HEAD" }, body: "method not allowed" })
-      }
-      const headers = { "content-type": "application/json" }
-      reply({ status: 200, headers, body: JSON.stringify(documents.stats()) })
-    },
+  /** Of the parts that run. */
+  #stats(): object {
+    return { ...this.#documents?.stats(), ...this.#relay?.stats() }
   }
 }
 
@@ -350,6 +434,16 @@ function documentLimits(config: Config): Limits {
     heartbeatMs: config.wsHeartbeatIntervalSeconds * 1000,
     silenceMs: config.wsReadTimeoutMinutes * minuteMs,
   }
+}
+
+/** Where the page answers: at its own path, and at that of each part that has a panel and runs. */
+function panelPaths(parts: Config["parts"]): readonly string[] {
+  return parts.includes("relay") ? ["", "relay"] : [""]
+}
+
+function keyFrom(place: Config["tokenKey"]): TokenKey | undefined {
+  if (place?.kind !== "file") return place
+  return { kind: "public", text: readPem(place.path) }
 }
 
 function readPem(path: string): string {

@@ -61,6 +61,8 @@ export interface Started {
   readonly url: string
   /** The same with `ws:`. */
   readonly ws: string
+  /** Where the operators' lines are served: `127.0.0.1:PORT`, and the path of a unix socket. */
+  readonly operators: readonly string[]
   stop(): Promise<void>
 }
 
@@ -80,17 +82,18 @@ export async function startServer(t: TestContext, config: Start = {}): Promise<S
       port: 0,
       logLevel: "silent",
       drainSeconds: 0,
+      operatorsPort: undefined,
       ...(inMemory ? { sqliteUri: ":memory:" } : {}),
       ...settings,
     },
     { ...(clock === undefined ? {} : { clock }), ...(hub === undefined ? {} : { hub }) },
   )
-  const { port } = await server.start()
+  const { port, operators } = await server.start()
   const stop = async () => {
     await server.stop()
   }
   t.after(stop)
-  return { server, url: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}`, stop }
+  return { server, url: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}`, operators, stop }
 }
 
 /** `count` servers that reach each other over one bus in memory. */
@@ -124,7 +127,13 @@ export async function launch(
   const main = join(import.meta.dirname, "../src/main.ts")
   const [program = "", ...words] = [...within, process.execPath, main, "serve"]
   const child = spawn(program, words, {
-    env: { PATH: process.env["PATH"], PORT: "0", DRAIN_SECONDS: "0", ...environment },
+    env: {
+      PATH: process.env["PATH"],
+      PORT: "0",
+      OPERATORS_PORT: "0",
+      DRAIN_SECONDS: "0",
+      ...environment,
+    },
     stdio: ["ignore", "ignore", "pipe"],
   })
   t.after(() => child.kill("SIGKILL"))

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { test } from "node:test"
 import { played } from "./transcript.ts"
 
-const root = join(import.meta.dirname, "transcripts")
+const root = join(import.meta.dirname, "transcripts/documents")
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
   file.endsWith(".txt"),
 )

@@ -328,6 +328,28 @@ test("SV16 a route may ask who a token is; a bad one is 401, and no token is nob
   })
 })
 
+test("SV36 a route may admit pages of this machine, or of anywhere", async () => {
+  const statusOf = async (origins: "own" | "local" | "any", origin: string) => {
+    let status: number | undefined
+    await withNet({ route: { origins } }, async (net) => {
+      const peer = await new Peer(`${net.url}echo/a`, [], { headers: { origin } }).settled()
+      status = peer.refusal?.status
+    })
+    return status
+  }
+  const pages = ["http://localhost:5173", "http://127.0.0.1:8080", "http://[::1]:80"]
+  for (const page of pages) {
+    assert.equal(await statusOf("own", page), 403)
+    assert.equal(await statusOf("local", page), undefined)
+    assert.equal(await statusOf("any", page), undefined)
+  }
+  for (const page of ["https://evil.example", "http://127.0.0.1.evil.example", "null"]) {
+    assert.equal(await statusOf("own", page), 403)
+    assert.equal(await statusOf("local", page), 403)
+  }
+  assert.equal(await statusOf("any", "https://app.example"), undefined)
+})
+
 test("SV35 a route that opens after the handshake tells there what is wrong with a token", async () => {
   const bad = new WireError("unauthenticated", "the token has expired")
   const route = {
@@ -505,6 +527,7 @@ test("SV15 several routes stand side by side, the longest prefix first", async (
     name: prefix,
     prefix,
     opens: "before" as const,
+    origins: "own" as const,
     query: [],
     protocols: () => undefined,
     service: new Echo(),

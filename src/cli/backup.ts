@@ -10,10 +10,12 @@ import { dirname, join } from "node:path"
 import { type Command, fail, readOptions } from "./command.ts"
 import { configAt, onStore, placeHelp, placeOptions } from "./visit.ts"
 
-const help = `usage: quartet backup FILE|DIRECTORY [--data-dir DIR] [--sqlite-uri URI]
+const help = `usage: quartet backup FILE|DIRECTORY [--without-operators]
+       [--data-dir DIR] [--sqlite-uri URI]
 
 Copies the database of a server, which may run meanwhile, into FILE, or into a new file in
-DIRECTORY that is named after the time. Prints the name of the copy.
+DIRECTORY that is named after the time. Prints the name of the copy. --without-operators leaves
+out who is registered as an operator: a deleted account then lives on in no copy.
 
 ${placeHelp}
 
@@ -21,7 +23,11 @@ To go back to a copy, stop the server, put the copy in the place of the database
 the files beside it that end in -wal and -shm.`
 
 export const backup: Command = async (words, environment) => {
-  const options = { ...placeOptions, help: { type: "boolean", short: "h" } } as const
+  const options = {
+    ...placeOptions,
+    "without-operators": { type: "boolean" },
+    help: { type: "boolean", short: "h" },
+  } as const
   const read = readOptions(words, options)
   if (typeof read === "string") return fail(read, 2)
   if (read.values.help === true) {
@@ -34,7 +40,8 @@ export const backup: Command = async (words, environment) => {
   try {
     const file = fileAt(place)
     const config = configAt(read.values, environment)
-    await onStore(config, "beside", (store) => store.backup(file))
+    const without = read.values["without-operators"] === true ? ["operators"] : []
+    await onStore(config, "beside", (store) => store.backup(file, without))
     process.stdout.write(`${file}\n`)
     return 0
   } catch (thrown) {

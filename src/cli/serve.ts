@@ -55,6 +55,8 @@ function onSignals(
       exit(0)
     })
   }
+  // Node would open a debugger, which reads all memory: OP80.
+  process.on("SIGUSR1", () => {})
   process.on("SIGTERM", onSignal)
   process.on("SIGINT", onSignal)
 }
