@@ -4,10 +4,11 @@
  * say something on the console, ask another origin, break its policy, or let what one looks at jump.
  */
 import assert from "node:assert/strict"
-import { readdirSync, statSync } from "node:fs"
+import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { after, type TestContext } from "node:test"
-import { type Browser, chromium, type Page } from "playwright-core"
+import { fileURLToPath } from "node:url"
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
 import { connect, type SharedText } from "../src/client/client.ts"
 import { type Start, type Started, startServer, temporaryDirectory } from "./harness.ts"
 import { findChromium } from "./needs.ts"
@@ -26,6 +27,14 @@ const patienceMs = 30_000
 
 /** More than this in all, and the eye loses its place. */
 const limitShift = 0.02
+
+const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8")
+
+interface Violation {
+  readonly id: string
+  readonly impact: string
+  readonly nodes: readonly { readonly html: string }[]
+}
 
 /** What the page itself notices: see `watchers`. */
 interface Watched {
@@ -67,12 +76,18 @@ export interface Visitor {
   stands(words: RegExp): Promise<void>
   /** Everything the page did that it must not do. */
   faults(): Promise<readonly string[]>
+  /** What axe-core finds serious or critical in the page as it is now. */
+  serious(): Promise<readonly string[]>
+  /** Opens `hash` in another tab of the same browser: what the page keeps there is there. */
+  again(hash: string): Promise<Visitor>
 }
 
 /** A server, and whoever comes to it. */
 export interface Scene {
   readonly t: TestContext
   readonly server: Started
+  /** Where it keeps its database. */
+  readonly dataDir: string
   /** Opens the page at `hash`, as somebody new. */
   visit(hash: string, options?: VisitorOptions): Promise<Visitor>
   /** Opens a document as somebody who has no page. */
@@ -85,8 +100,8 @@ let browser: Browser | undefined
 after(() => browser?.close())
 
 /**
- * The body of a test with a server that keeps its documents in a file. When `run` is over every
- * visitor's page must have been quiet.
+ * The body of a test with a server that keeps its documents in a file, unless `settings` say
+ * otherwise. When `run` is over every visitor's page must have been quiet.
  */
 export function scene(
   run: (scene: Scene) => Promise<void>,
@@ -94,18 +109,19 @@ export function scene(
 ): (t: TestContext) => Promise<void> {
   return async (t) => {
     assertBuilt()
-    browser ??= await chromium.launch({ executablePath: executablePath ?? "", args: switches })
     const dataDir = temporaryDirectory(t)
     const sqliteUri = join(dataDir, "quartet.db")
-    const start = (more: Start) => startServer(t, { ...settings, dataDir, sqliteUri, ...more })
+    const start = (more: Start) => startServer(t, { dataDir, sqliteUri, ...settings, ...more })
     let server = await start({})
     const port = Number(new URL(server.url).port)
     const visitors: Visitor[] = []
     const visit: Scene["visit"] = async (hash, options = {}) => {
       const address = `${server.url}${settings.pathPrefix ?? "/"}`
-      const visitor = await open(address + hash, options)
+      return watchAgain(await open(address + hash, options))
+    }
+    const watchAgain = (visitor: Visitor): Visitor => {
       visitors.push(visitor)
-      return visitor
+      return { ...visitor, again: async (hash) => watchAgain(await visitor.again(hash)) }
     }
     const texts: SharedText[] = []
     const enter: Scene["enter"] = (id, name, hue = 268) => {
@@ -118,7 +134,7 @@ export function scene(
       server = await start({ port })
     }
     try {
-      await run({ t, server, visit, enter, restart })
+      await run({ t, server, dataDir, visit, enter, restart })
       for (const visitor of visitors) assert.deepEqual(await visitor.faults(), [])
     } finally {
       for (const text of texts) void text.close()
@@ -127,9 +143,10 @@ export function scene(
   }
 }
 
-async function open(address: string, options: VisitorOptions): Promise<Visitor> {
+/** Opens the page at a whole address, as somebody new. Who calls this closes the context, and asks for the faults. */
+export async function open(address: string, options: VisitorOptions = {}): Promise<Visitor> {
   const { width = 1280, height = 800, theme = "light", touch = false } = options
-  assert.ok(browser, "it was launched before anybody came")
+  browser ??= await chromium.launch({ executablePath: executablePath ?? "", args: switches })
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: theme,
@@ -147,6 +164,14 @@ async function open(address: string, options: VisitorOptions): Promise<Visitor> 
     )
   }
   await context.addInitScript(watchers)
+  return look(context, address, options)
+}
+
+async function look(
+  context: BrowserContext,
+  address: string,
+  options: VisitorOptions,
+): Promise<Visitor> {
   const page = await context.newPage()
   page.setDefaultTimeout(patienceMs)
   const faults: string[] = []
@@ -169,7 +194,18 @@ async function open(address: string, options: VisitorOptions): Promise<Visitor> 
         () => page.locator(".state-words").textContent(),
         (line) => assert.match(line ?? "", words),
       ),
+    serious: async () => {
+      await page.evaluate(axe)
+      const found = await page.evaluate<{ violations: readonly Violation[] }>(
+        "axe.run({ resultTypes: ['violations'] })",
+      )
+      return found.violations
+        .filter(({ impact }) => impact === "serious" || impact === "critical")
+        .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`)
+    },
+    again: (hash) => look(context, new URL(hash, address).href, options),
     faults: async () => {
+      if (page.isClosed()) return faults // what it had to say until then
       const watched = await page.evaluate<Watched>("watched")
       const isStill = watched.shift <= limitShift || options.mayMove !== undefined
       const shift = isStill ? [] : [`layout shift of ${watched.shift}`]

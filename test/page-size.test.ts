@@ -71,6 +71,32 @@ test("DC141 no grammar, nor anything else that is loaded on use, is above 90 KB"
   assert.ok(count > 100, "the grammars are loaded on use")
 })
 
+/** The one file whose name begins so. */
+function chunkOf(name: string): string {
+  const named = new RegExp(`^${name}-[\\w-]{8}\\.js$`)
+  const [file, ...more] = [...sources.keys()].filter((each) => named.test(each))
+  assert.ok(file !== undefined && more.length === 0, `one file is called ${name}`)
+  return file
+}
+
+for (const [what, chunk, limit] of [
+  // The searching is a part of its own, which Vim's keys use.
+  ["Vim's keys", "vim", 45_000],
+  ["the preview of Markdown", "preview-view", 20_000],
+  ["the share sheet", "share", 20_000],
+  ["the QR code", "share-code", 20_000],
+  ["the history", "slider", 20_000],
+  ["the relay's panel, with Yjs", "room", 60_000],
+] as const) {
+  test(`DC141 ${what}: loaded on use, and at most ${limit / 1_000} KB`, () => {
+    const first = closure(mainScript())
+    assert.ok(!first.has(chunkOf(chunk)), "it comes with the first load")
+    const there = new Set([...first, ...closure(chunkOf("search"))])
+    const bytes = weigh([...closure(chunkOf(chunk))].filter((each) => !there.has(each)))
+    assert.ok(bytes > 1_000 && bytes <= limit, `${bytes} bytes`)
+  })
+}
+
 test("DC140 nothing in the page names another origin to load from", () => {
   const index = readFileSync(join(page, "index.html"), "utf8")
   assert.doesNotMatch(index, /(?:src|href)="(?!\.\/)/)

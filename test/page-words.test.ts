@@ -14,6 +14,9 @@ const calm: Facts = {
   saved: 128,
   durable: true,
   unacknowledged: 0,
+  keeping: "kept",
+  mayWrite: true,
+  isEmptied: false,
   unsavedSince: undefined,
   savedSince: undefined,
   returnsAt: undefined,
@@ -112,6 +115,17 @@ test("DC125 the line says what is true, in every state", () => {
   assert.equal(line({ state: "resuming", unacknowledged: 3 }), "Offline, 3 changes kept here")
   assert.equal(line({ state: "closed", reason: "the document is gone" }), "The document is gone")
   assert.equal(line({ durable: false, saved: 0 }), "In memory only, revision 128")
+  assert.equal(line({ mayWrite: false, saved: 127, unsavedSince: now - 9_000 }), "Read-only")
+  assert.equal(line({ mayWrite: false, state: "resuming" }), "Reconnecting")
+  for (const keeping of ["off", "failed"] as const) {
+    const facts = { state: "resuming", unacknowledged: 2, keeping } as const
+    assert.equal(line(facts), "Offline, 2 changes only in this tab")
+  }
+  assert.equal(line({ state: "resuming", isEmptied: true }), "Kept here only")
+  assert.equal(
+    line({ state: "resuming", isEmptied: true, returnsAt: now + 900 }),
+    "Reconnecting in 1 s",
+  )
 })
 
 test("DC125 the line does not flicker while one types, and never claims more than is saved", () => {

@@ -32,12 +32,16 @@ test(
     await ada.shows("one")
     await ada.page.getByRole("button", { name: "New document" }).click()
     await ada.shows("")
+    // A socket that is left before it stands is told on the console by the browser itself.
+    await ada.stands(/^Ready$/)
     assert.notEqual(idOf(ada.page), first)
     await ada.page.goBack()
     await ada.shows("one")
+    await ada.stands(/^(Ready|Saved)/)
     assert.equal(idOf(ada.page), first)
     await ada.page.goForward()
     await ada.shows("")
+    await ada.stands(/^Ready$/)
   }),
 )
 
@@ -118,13 +122,6 @@ test(
     await ada.stands(/^Offline, 4 changes kept here · again in \d+ s ·$/)
     await bob.page.keyboard.press("Control+End")
     await bob.page.keyboard.type(" bob")
-
-    // Leaving now would lose it: the browser asks.
-    const asked = ada.page.waitForEvent("dialog")
-    await ada.page.close({ runBeforeUnload: true })
-    const question = await asked
-    assert.equal(question.type(), "beforeunload")
-    await question.dismiss()
 
     await restart()
     // At once or not at all: it goes as soon as the page comes back by itself.
@@ -239,6 +236,9 @@ test(
     grace.setCursors({ cursors: [at(250)], selections: [] })
     await become(0, () => caret.count())
     const disc = ada.page.getByRole("button", { name: "Go to Grace", exact: true })
+    await disc.hover()
+    await become("visible", () => ada.page.evaluate<string>(hint))
+    assert.equal(await disc.count(), 1, "what stands beside it on hover is no part of its name")
     await disc.click()
     await ada.page.locator(".cm-line", { hasText: "line 250" }).waitFor()
     assert.equal(await ada.page.locator(".follow-edge").count(), 0)
@@ -254,6 +254,10 @@ test(
     for (const stop of [
       () => ada.page.keyboard.press("Escape"),
       () => ada.page.mouse.wheel(0, 200),
+      async () => {
+        await ada.page.mouse.move(70, 300) // over the line numbers
+        await ada.page.mouse.wheel(0, 200)
+      },
     ]) {
       await disc.click()
       await disc.click()
@@ -423,3 +427,8 @@ test(
     await become("zero\rone\ntwo\nthree\n!", async () => mac.text)
   }),
 )
+
+/** Whether the hint of what the mouse is over can be seen. */
+const hint = `
+  getComputedStyle(document.querySelector(".disc:hover"), "::after").visibility
+`

@@ -156,6 +156,7 @@ if (executablePath === undefined) {
 const dataDir = mkdtempSync(join(tmpdir(), "quartet-pictures-"))
 const server = createServer({
   port: 0,
+  operatorsPort: undefined,
   dataDir,
   sqliteUri: join(dataDir, "quartet.db"),
   logLevel: "silent",

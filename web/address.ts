@@ -17,17 +17,30 @@ const idLength = 8
 
 /** The address that a location's hash names; undefined if it names none. */
 export function parseAddress(hash: string): Address | undefined {
-  const [name = "", query = ""] = split(hash.replace(/^#/, ""))
-  const id = decoded(name)
+  const { name: id, query } = readFragment(hash)
   if (id === "") return undefined
-  const otp = new URLSearchParams(query).get("otp") ?? undefined
+  const otp = query.get("otp") ?? undefined
   return { id, otp: otp === "" ? undefined : otp }
 }
 
 /** The hash that names `address`, with its `#`. */
 export function formatAddress({ id, otp }: Address): string {
-  const name = id.replace(/[%?\s"<>`]/gu, encodeURIComponent)
-  return otp === undefined ? `#${name}` : `#${name}?otp=${encodeURIComponent(otp)}`
+  const fragment = `#${writeName(id)}`
+  return otp === undefined ? fragment : `${fragment}?otp=${encodeURIComponent(otp)}`
+}
+
+/** The name in a location's hash, and what follows it behind a `?`; the name may be empty. */
+export function readFragment(hash: string): {
+  readonly name: string
+  readonly query: URLSearchParams
+} {
+  const [name = "", query = ""] = split(hash.replace(/^#/, ""))
+  return { name: decoded(name), query: new URLSearchParams(query) }
+}
+
+/** A name as it stands in a hash. */
+export function writeName(name: string): string {
+  return name.replace(/[%?\s"<>`]/gu, encodeURIComponent)
 }
 
 /** A fresh id of 8 letters and digits, each as likely as any other. */

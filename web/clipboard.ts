@@ -1,10 +1,11 @@
 /** Copying: by the browser's clipboard, or, where a page over plain HTTP gets none, by a selection. */
 import { tell } from "./notices.tsx"
 
-/** Puts `text` on the clipboard and says that `what` was copied, or that it could not be. */
-export async function copy(text: string, what: string): Promise<void> {
+/** Puts `text` on the clipboard, says so or that it could not be, and gives which. */
+export async function copy(text: string, what: string): Promise<boolean> {
   const copied = await write(text)
   tell("copy", copied ? `${what} copied` : `${what} could not be copied: this browser forbids it`)
+  return copied
 }
 
 async function write(text: string): Promise<boolean> {

@@ -3,10 +3,12 @@
  *
  * The browser's own dialog does what is easily done wrong: it keeps the focus inside, makes the
  * rest inert, closes on Escape, and gives the focus back. Shown while its component is; who closes
- * it stops drawing it.
+ * it stops drawing it. One that belongs to a panel steps aside while another panel is open: "back"
+ * leads there, and the page must not be inert under a sheet that nobody sees.
  */
 import type { ComponentChildren, VNode } from "preact"
 import { useLayoutEffect, useRef } from "preact/hooks"
+import { openPart } from "./panels.ts"
 
 /** A sheet under a button keeps this far from it and from the edge of the window. */
 const gapPx = 6
@@ -34,8 +36,25 @@ export function Dialog(props: DialogProps): VNode {
     const dialog = ref.current
     if (dialog === null) return
     dialog.showModal()
+    // What is chosen most likely, where that is not what comes first.
+    dialog.querySelector<HTMLElement>("[data-first]")?.focus()
     if (under !== undefined) placeUnder(dialog, under)
+    const part = dialog.closest(".panel") === null ? undefined : openPart.value
+    const forget = openPart.watch(() => {
+      if (part === undefined) return
+      if (openPart.value !== part) dialog.close()
+      else if (!dialog.open) dialog.showModal()
+    })
+    // The browser itself closes it at a second Escape, whatever was said to the first.
+    const stay = (): void => {
+      if (dialog.open || (part !== undefined && openPart.value !== part)) return
+      if (latest.current.onDismiss === undefined) dialog.showModal()
+      else latest.current.onDismiss()
+    }
+    dialog.addEventListener("close", stay)
     return () => {
+      forget()
+      dialog.removeEventListener("close", stay)
       dialog.close()
       latest.current.onClosed?.()
     }

@@ -2,26 +2,29 @@
  * The frame around every panel: a slim rail at the left, on a phone a bar at the foot, with the
  * parts that run here, what is always at hand, and how the line is. The palette opens from it.
  *
- * What always holds: the rail shows only parts that run and have a panel; each has an address.
+ * What always holds: the rail shows only parts that run and have a panel; each has an address. A
+ * panel that was opened once stays, unseen, behind the one that is open: its line, its text and
+ * where one was in it are there when one comes back.
  */
 import type { ComponentType, VNode } from "preact"
-import { useEffect, useLayoutEffect } from "preact/hooks"
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks"
 import { Announcements } from "./announcer.tsx"
 import { useCell } from "./cell.ts"
 import { choicesFor, line, offer, palette } from "./desk.ts"
 import { Icon, type IconName, Mark } from "./icons.tsx"
 import { keyNames, listenForKey } from "./keys.ts"
 import { Notices } from "./notices.tsx"
+import { goTo, news, openPart, type Part } from "./panels.ts"
 import { Picker } from "./picker.tsx"
 import { type Theme, theme, themes } from "./preferences.ts"
 
 /** A part's panel: what the frame must know of it. */
 export interface Panel {
-  readonly part: string
+  readonly part: Part
   readonly title: string
   readonly icon: IconName
-  /** Relative, as all addresses here are. */
-  readonly address: string
+  /** What is open in it, or would be. Relative, as all addresses here are. */
+  address(): string
   /** What the rail's plus begins. */
   readonly fresh: { readonly title: string; run(): void } | undefined
   readonly View: ComponentType
@@ -34,7 +37,11 @@ const themeNames: Readonly<Record<Theme, string>> = {
 }
 
 export function Frame({ panels }: { readonly panels: readonly Panel[] }): VNode {
-  const [open] = panels
+  const part = useCell(openPart)
+  const fresh = useCell(news)
+  const open = panels.find((panel) => panel.part === part)
+  const opened = useRef(new Set<Part>())
+  if (part !== undefined) opened.current.add(part)
   const chosen = useCell(theme)
   const asked = useCell(palette)
   useTheme(chosen)
@@ -49,15 +56,17 @@ export function Frame({ panels }: { readonly panels: readonly Panel[] }): VNode 
             <li key={panel.part}>
               <a
                 class="rail-item"
-                href={panel.address}
+                href={panel.address()}
                 data-part={panel.part}
                 aria-current={panel === open ? "page" : undefined}
-                onClick={(event) => panel === open && event.preventDefault()}
+                onClick={(event) => follow(event, panel)}
               >
                 <span class="rail-sign">
                   <Icon name={panel.icon} />
+                  {fresh.has(panel.part) && <span class="rail-news" />}
                 </span>
                 <span class="rail-name">{panel.title}</span>
+                {fresh.has(panel.part) && <span class="unseen">, something new</span>}
               </a>
             </li>
           ))}
@@ -77,7 +86,13 @@ export function Frame({ panels }: { readonly panels: readonly Panel[] }): VNode 
         <RailButton icon={chosen} name="Theme" hint={themeNames[chosen]} onClick={nextTheme} />
         <LineDot />
       </nav>
-      {open !== undefined && <open.View />}
+      {panels
+        .filter((panel) => opened.current.has(panel.part))
+        .map((panel) => (
+          <div key={panel.part} class="panel" data-part={panel.part} inert={panel !== open}>
+            <panel.View />
+          </div>
+        ))}
       <Notices />
       <Announcements />
       {asked !== undefined && (
@@ -93,6 +108,13 @@ export function Frame({ panels }: { readonly panels: readonly Panel[] }): VNode 
       )}
     </>
   )
+}
+
+/** Opens a panel in place; with another button, or a key held, the browser opens it elsewhere. */
+function follow(event: MouseEvent, { part, address }: Panel): void {
+  if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
+  event.preventDefault()
+  goTo(part, address())
 }
 
 interface RailButtonProps {

@@ -8,6 +8,10 @@ import type { VNode } from "preact"
 const paths = {
   /** A sheet with lines of which one is being written. */
   documents: "M5 2.75h7.25L15.25 6v11.25H5zM12 3v3.25h3M7.75 9.5h4.5M7.75 13h2.5",
+  /** One way and the other. */
+  relay: "M3.5 7H16M12.5 3.5L16 7l-3.5 3.5M16.5 13H4M7.5 9.5L4 13l3.5 3.5",
+  /** Two side by side. */
+  beside: "M3 4h14v12H3zM10 4v12",
   plus: "M10 4v12M4 10h12",
   commands: "M3 5.5h14M3 10h9M3 14.5h6M14 12l3 2.5-3 2.5",
   light:
@@ -28,6 +32,18 @@ const paths = {
   lock: "M4.75 9h10.5v7.75H4.75zM7 9V6.25a3 3 0 0 1 6 0V9M10 12v1.75",
   code: "M7 6l-4 4l4 4M13 6l4 4l-4 4",
   minus: "M5 10h10",
+  folder: "M2.75 5h4.75l1.75 2h8v9.25H2.75zM2.75 9.5h14.5",
+  /** Into a tray. */
+  drop: "M10 3.5v9M6.5 9l3.5 3.5L13.5 9M3.5 12.5V16.5h13V12.5",
+  /** A book that lies open. */
+  preview:
+    "M10 5.75C8 4.25 5.5 4 2.75 4.25V15c2.75-.25 5.25 0 7.25 1.5c2-1.5 4.5-1.75 7.25-1.5V4.25C14.5 4 12 4.25 10 5.75zM10 5.75V16.5",
+  qr: "M3.75 3.75h4.5v4.5h-4.5zM11.75 3.75h4.5v4.5h-4.5zM3.75 11.75h4.5v4.5h-4.5zM11.75 11.75h1.5M16.25 11.75v1.5M14 14v2.25h2.25",
+  /** A clock whose hand goes back. */
+  history: "M3.5 4v3.5H7M3.9 7.5A6.75 6.75 0 1 1 3.25 10.4M10 6.5V10l2.5 1.75",
+  play: "M6.5 4.25v11.5l9-5.75z",
+  pause: "M7 4.5v11M13 4.5v11",
+  link: "M8.5 11.5a3 3 0 0 0 4.25 0l3-3a3 3 0 0 0-4.25-4.25l-1 1M11.5 8.5a3 3 0 0 0-4.25 0l-3 3a3 3 0 0 0 4.25 4.25l1-1",
 } as const
 
 /** The name of a picture. */

@@ -2,15 +2,18 @@
 import { render } from "preact"
 import { documentsPanel } from "./documents/panel.tsx"
 import { Frame, type Panel } from "./frame.tsx"
-import { parts } from "./served.ts"
+import { keepPage } from "./keeping.ts"
+import { panelParts } from "./panels.ts"
+import { relayPanel } from "./relay/panel.tsx"
 
 /** Every panel there is, in the order of the rail. */
-const panels: readonly Panel[] = [documentsPanel]
+const panels: readonly Panel[] = [documentsPanel, relayPanel]
 
 const page = document.getElementById("page")
 if (page === null) throw new Error("never: index.html has the element that the page is drawn in")
 followViewport()
-render(<Frame panels={panels.filter((panel) => parts.includes(panel.part))} />, page)
+render(<Frame panels={panels.filter(({ part }) => panelParts.includes(part))} />, page)
+keepPage()
 
 /**
  * Keeps the page as high as what can be seen of it: where an on-screen keyboard covers the page

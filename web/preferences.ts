@@ -1,5 +1,5 @@
 /**
- * What this visitor has chosen, kept in this browser: theme, view of the text, name and colour.
+ * What this visitor has chosen, kept in this browser: theme, view of the text, keys, name and colour.
  *
  * Each is a cell; setting it keeps it. What always holds: a value is one the page can show, whatever
  * stood in the storage, and a browser that keeps nothing still lets one choose.
@@ -11,6 +11,9 @@ const usual = /iPhone|iPad/.test(navigator.userAgent) ? 16 : 14
 
 /** The smallest, usual and largest size of the text, in px. */
 export const fontSizes = { least: 10, usual, most: 32 } as const
+
+/** How wide a tab is, in columns; one step of indentation is as wide. */
+export const tabWidths = { least: 1, usual: 2, most: 8 } as const
 
 export type Theme = "system" | "light" | "dark"
 
@@ -34,6 +37,21 @@ export const wrap = kept<"on" | "off">("wrap", (text) => {
 
 export const fontSize = kept<number>("font-size", (text) => clampFontSize(Number(text ?? "")))
 
+export const tabWidth = kept<number>("tab-width", (text) => clampTabWidth(Number(text ?? "")))
+
+/** Whose keys the editor has. */
+export const keys = kept<"usual" | "vim">("keys", (text) => (text === "vim" ? "vim" : "usual"))
+
+/** Whether the text has the whole screen, without the rail. */
+export const screen = kept<"whole" | "shared">("screen", (text) =>
+  text === "whole" ? "whole" : "shared",
+)
+
+/** Whether a text in Markdown is shown as it will read, beside it. */
+export const preview = kept<"shown" | "hidden">("preview", (text) =>
+  text === "shown" ? "shown" : "hidden",
+)
+
 /** Undefined until the visitor has chosen a name or a colour. */
 export const chosenSelf = kept<Self | undefined>("self", parseSelf)
 
@@ -41,6 +59,12 @@ export const chosenSelf = kept<Self | undefined>("self", parseSelf)
 export function clampFontSize(size: number): number {
   if (!(size > 0)) return fontSizes.usual
   return Math.round(Math.min(fontSizes.most, Math.max(fontSizes.least, size)))
+}
+
+/** The nearest width of a tab that can be shown; the usual one for what is no number. */
+export function clampTabWidth(width: number): number {
+  if (!(width > 0)) return tabWidths.usual
+  return Math.round(Math.min(tabWidths.most, Math.max(tabWidths.least, width)))
 }
 
 /** The self that was drawn for this tab: it survives a reload, and two tabs are two people. */

@@ -17,12 +17,13 @@ import type { Command, KeyBinding } from "@codemirror/view"
 import { copy } from "../clipboard.ts"
 import { type Choice, palette } from "../desk.ts"
 import { isMac } from "../keys.ts"
-import { resize, toggleWrap } from "./drawer.tsx"
 import type { Editor } from "./editor.ts"
-import { othersIn } from "./people.tsx"
+import { othersIn } from "./initials.tsx"
 import { linkTo, place } from "./place.ts"
+import { previewChoices } from "./preview.tsx"
 import type { Session } from "./session.ts"
-import { guard } from "./share.tsx"
+import { settingsChoices } from "./settings-choices.ts"
+import { guard } from "./share-otp.tsx"
 
 /** The palette offers to go to so many people: who looks for one of more has the list. */
 const limitOffered = 20
@@ -33,9 +34,11 @@ export interface Scene {
   readonly editor: Editor | undefined
   readonly newDocument: () => void
   readonly download: () => void
+  readonly upload: () => void
   readonly openShare: () => void
   readonly openLanguages: () => void
   readonly openDrawer: () => void
+  readonly openHistory: () => void
 }
 
 /** Keys that work in the editor and belong to the panel. */
@@ -51,7 +54,8 @@ export function choicesIn(scene: Scene, query: string): readonly Choice[] {
     ...accessChoices(scene),
     ...peopleChoices(scene),
     ...textChoices(scene),
-    ...viewChoices,
+    ...previewChoices(scene.session.text),
+    ...settingsChoices(),
   ]
 }
 
@@ -71,6 +75,12 @@ function documentChoices(scene: Scene): readonly Choice[] {
     { group, title: "Share…", words: "link invite send", run: scene.openShare },
     {
       group,
+      title: "History…",
+      words: "slider play back past restore revision who wrote",
+      run: scene.openHistory,
+    },
+    {
+      group,
       title: "Copy link",
       words: "share address url",
       run: () => void copy(linkTo(place.value), "Link"),
@@ -87,6 +97,17 @@ function documentChoices(scene: Scene): readonly Choice[] {
         ]
       : []),
     { group, title: "Download", words: "save file export", keys: "Mod-s", run: scene.download },
+    ...(mayWrite
+      ? [
+          {
+            group,
+            title: "Upload a file…",
+            words: "open import replace",
+            keys: "Mod-o",
+            run: scene.upload,
+          },
+        ]
+      : []),
     { group, title: "New document", words: "create empty", run: scene.newDocument },
     ...(text.returnsAt === undefined
       ? []
@@ -134,7 +155,7 @@ function accessChoices({ session }: Scene): readonly Choice[] {
   ]
 }
 
-function textChoices({ editor }: Scene): readonly Choice[] {
+function textChoices({ session, editor }: Scene): readonly Choice[] {
   if (editor === undefined) return []
   const { view } = editor
   const group = "Text"
@@ -144,12 +165,18 @@ function textChoices({ editor }: Scene): readonly Choice[] {
   }
   const undoKeys = { keys: "Mod-z", run: () => editor.undo() }
   const redoKeys = { keys: isMac ? "Mod-Shift-z" : "Mod-y", run: () => editor.redo() }
+  const mayWrite = session.text.role !== "read"
+  const commands = mayWrite ? [...editCommands, ...foldCommands] : foldCommands
   return [
-    { group, title: "Undo", words: "own edit back", ...undoKeys },
-    { group, title: "Redo", words: "own edit again", ...redoKeys },
+    ...(mayWrite
+      ? [
+          { group, title: "Undo", words: "own edit back", ...undoKeys },
+          { group, title: "Redo", words: "own edit again", ...redoKeys },
+        ]
+      : []),
     {
       group,
-      title: "Find and replace",
+      title: mayWrite ? "Find and replace" : "Find",
       words: "search",
       keys: "Mod-f",
       run: () => void editor.search("open"),
@@ -169,11 +196,13 @@ function textChoices({ editor }: Scene): readonly Choice[] {
       keys: "Mod-Shift-l",
       run: () => void editor.search("select all"),
     },
-    ...textCommands.map(({ command, ...choice }) => ({ group, ...choice, run: run(command) })),
+    ...commands.map(({ command, ...choice }) => ({ group, ...choice, run: run(command) })),
   ]
 }
 
-const textCommands: readonly (Omit<Choice, "run"> & { readonly command: Command })[] = [
+type TextCommand = Omit<Choice, "run"> & { readonly command: Command }
+
+const editCommands: readonly TextCommand[] = [
   { title: "Comment or uncomment", keys: "Mod-/", command: toggleComment },
   { title: "Add a caret above", keys: "Mod-Alt-ArrowUp", command: addCursorAbove },
   { title: "Add a caret below", keys: "Mod-Alt-ArrowDown", command: addCursorBelow },
@@ -187,28 +216,13 @@ const textCommands: readonly (Omit<Choice, "run"> & { readonly command: Command 
   },
   { title: "Delete lines", keys: "Mod-Shift-k", command: deleteLine },
   { title: "Indent anew", words: "reindent", keys: "Mod-Alt-\\", command: indentSelection },
+]
+
+const foldCommands: readonly TextCommand[] = [
   { title: "Fold", keys: isMac ? "Mod-Alt-[" : "Ctrl-Shift-[", command: foldCode },
   { title: "Unfold", keys: isMac ? "Mod-Alt-]" : "Ctrl-Shift-]", command: unfoldCode },
   { title: "Fold all", keys: "Ctrl-Alt-[", command: foldAll },
   { title: "Unfold all", keys: "Ctrl-Alt-]", command: unfoldAll },
-]
-
-const viewChoices: readonly Choice[] = [
-  { group: "View", title: "Wrap long lines, or not", words: "word wrap", run: toggleWrap },
-  {
-    group: "View",
-    title: "Larger text",
-    words: "font size zoom",
-
-    run: () => resize(1),
-  },
-  {
-    group: "View",
-    title: "Smaller text",
-    words: "font size zoom",
-
-    run: () => resize(-1),
-  },
 ]
 
 function askForLine(): void {

@@ -13,14 +13,7 @@ import {
   redo,
   undo,
 } from "@codemirror/commands"
-import {
-  bracketMatching,
-  codeFolding,
-  foldGutter,
-  foldKeymap,
-  indentOnInput,
-  indentUnit,
-} from "@codemirror/language"
+import { bracketMatching, foldKeymap, indentOnInput } from "@codemirror/language"
 import { Compartment, EditorState, type Extension, Transaction } from "@codemirror/state"
 import {
   crosshairCursor,
@@ -40,9 +33,12 @@ import type { SharedText } from "../../src/client/client.ts"
 import { caretOf, sharedText } from "../../src/client/codemirror.ts"
 import { Cell, type Undo } from "../cell.ts"
 import { tell } from "../notices.tsx"
-import { fontSize, wrap } from "../preferences.ts"
 import { nonce } from "../served.ts"
+import { folding } from "./folding.ts"
 import { highlighting } from "./highlighting.ts"
+import { Settings } from "./settings.ts"
+import { sharedEnds } from "./shared-ends.ts"
+import { typingOver, writing } from "./writing.ts"
 
 /** Line numbers are as wide as three digits from the start: so the text does not shift at line 10. */
 const gutterDigits = 3
@@ -78,15 +74,17 @@ export class Editor {
   readonly isEmpty: Cell<boolean>
   readonly #text: SharedText
   readonly #grammar = new Compartment()
-  readonly #wrapping = new Compartment()
   readonly #binding = new Compartment()
   readonly #searching = new Compartment()
+  readonly #writing = new Compartment()
   readonly #undos: Undo[] = []
+  readonly #watchers = new Set<(update: ViewUpdate) => void>()
   #language: string | undefined
   #searchingLoad: Promise<Searching | undefined> | undefined
   #isGone = false
 
   constructor(parent: HTMLElement, { text, keys }: EditorOptions) {
+    const settings = new Settings()
     this.#text = text
     this.isEmpty = new Cell(text.text === "")
     this.view = new EditorView({
@@ -94,30 +92,37 @@ export class Editor {
       doc: text.text,
       extensions: [
         EditorView.cspNonce.of(nonce),
+        settings.first,
         keymap.of([...keys, { key: "Escape", run: () => this.letGo() }]),
         // Before what everybody has: keys of these come first.
         this.#searching.of([]),
         this.#grammar.of([]),
         editing,
         keymap.of(searchKeys.map(([key, command]) => this.#searchKey(key, command))),
-        this.#wrapping.of(wrapping()),
+        settings.extension,
         this.#binding.of(sharedText(text)),
+        this.#writing.of(writing(text)),
         EditorView.contentAttributes.of({
           "aria-label": `Text of ${text.id}`,
           "aria-describedby": "editor-keys",
+          tabindex: "0", // as it is without; but automatic checks only know it so
         }),
         EditorView.updateListener.of((update) => this.#noticed(update)),
         EditorView.domEventObservers({
           wheel: () => this.#stay(),
           touchmove: () => this.#stay(),
+          // Vim takes Escape for itself.
+          keydown: (event) => event.key === "Escape" && this.#stay(),
         }),
       ],
     })
+    this.#noticeScrolling()
     this.#undos.push(
-      wrap.watch(() => this.view.dispatch({ effects: this.#wrapping.reconfigure(wrapping()) })),
-      // The size is a custom property: the view only has to measure anew.
-      fontSize.watch(() => this.view.requestMeasure()),
-      text.on("access", () => void this.#showLanguage()),
+      settings.follow(this.view),
+      text.on("access", () => {
+        this.#admit()
+        void this.#showLanguage()
+      }),
     )
     void this.#showLanguage()
   }
@@ -126,6 +131,12 @@ export class Editor {
     this.#isGone = true
     for (const undoOne of this.#undos) undoOne()
     this.view.destroy()
+  }
+
+  /** Calls `watcher` after each update of the view. */
+  watch(watcher: (update: ViewUpdate) => void): Undo {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
   }
 
   /** Goes where the editor `id` is; asked for again before the visitor has moved, follows. */
@@ -170,6 +181,24 @@ export class Editor {
   async search(command: SearchCommand): Promise<void> {
     const found = await this.#loadSearching()
     if (found !== undefined) found.searchCommands[command](this.view)
+  }
+
+  /** Makes this the whole text, as one edit; what it begins and ends with already stays. */
+  replaceAll(text: string): void {
+    const before = this.view.state.doc.toString()
+    const [start, end] = sharedEnds(before, text)
+    const change = {
+      from: start,
+      to: before.length - end,
+      insert: text.slice(start, text.length - end),
+    }
+    this.view.dispatch({
+      changes: change,
+      selection: { anchor: 0 },
+      scrollIntoView: true,
+      userEvent: "input.upload",
+    })
+    this.view.focus()
   }
 
   undo(): void {
@@ -226,14 +255,32 @@ export class Editor {
     const moved = update.transactions.some((one) => one.docChanged || one.selection !== undefined)
     const byOthers = update.transactions.every((one) => one.annotation(Transaction.remote) === true)
     if (moved && !byOthers) this.#stay()
+    for (const watcher of this.#watchers) watcher(update)
     // What is like the selection is marked: that is the searching's too.
     if (!update.state.selection.main.empty) void this.#loadSearching()
+  }
+
+  // By hand: following scrolls too. What is scrolled is larger than the text: numbers, and the bar.
+  #noticeScrolling(): void {
+    const { scrollDOM } = this.view
+    for (const type of ["wheel", "touchmove"]) {
+      scrollDOM.addEventListener(type, () => this.#stay(), { passive: true })
+    }
+    scrollDOM.addEventListener("pointerdown", (event) => {
+      if (event.target === scrollDOM) this.#stay()
+    })
   }
 
   // Not within the update or event that asks for it: reconfiguring is a change of its own.
   #stay(): void {
     this.visiting.value = undefined
     if (this.following.value !== undefined) queueMicrotask(() => this.letGo())
+  }
+
+  // Who may only read is told so by the server when it lets one in.
+  #admit(): void {
+    if (this.view.state.readOnly === (this.#text.role === "read")) return
+    this.view.dispatch({ effects: this.#writing.reconfigure(writing(this.#text)) })
   }
 
   async #showLanguage(): Promise<void> {
@@ -254,37 +301,9 @@ export class Editor {
   }
 }
 
-/**
- * Typing over a selection, done here: a browser would keep the look of what it replaces by a style
- * attribute, and the page's policy blocks those.
- */
-const typingOver = EditorView.domEventHandlers({
-  beforeinput(event, view) {
-    const { data, inputType, isComposing } = event
-    const { from, to, empty } = view.state.selection.main
-    if (inputType !== "insertText" || data === null || isComposing || view.composing) return false
-    if (empty || view.state.readOnly) return false
-    const insert = (): Transaction =>
-      view.state.update(view.state.replaceSelection(data), {
-        userEvent: "input.type",
-        scrollIntoView: true,
-      })
-    // Brackets that close themselves want to be asked first.
-    const askedFirst = view.state.facet(EditorView.inputHandler)
-    const isDone = askedFirst.some((ask) => ask(view, from, to, data, insert))
-    if (!isDone) view.dispatch(insert())
-    return true
-  },
-})
-
-function wrapping(): Extension {
-  return wrap.value === "on" ? EditorView.lineWrapping : []
-}
-
 const editing: Extension = [
   lineNumbers({ formatNumber: (number) => String(number).padStart(gutterDigits, "\u2007") }),
-  foldGutter({ markerDOM: foldMarker }),
-  codeFolding({ placeholderText: "…" }),
+  folding,
   highlightActiveLine(),
   highlightActiveLineGutter(),
   highlightSpecialChars(),
@@ -296,7 +315,6 @@ const editing: Extension = [
   rectangularSelection(),
   crosshairCursor(),
   indentOnInput(),
-  indentUnit.of("  "),
   bracketMatching(),
   highlighting,
   keymap.of([
@@ -312,12 +330,4 @@ const editing: Extension = [
 function sayHowToLeave(): boolean {
   tell("leave", "Tab now leaves the editor")
   return false
-}
-
-function foldMarker(isOpen: boolean): HTMLElement {
-  const marker = document.createElement("span")
-  marker.className = "fold-marker"
-  marker.dataset["open"] = String(isOpen)
-  marker.title = isOpen ? "Fold" : "Unfold"
-  return marker
 }

@@ -1,5 +1,5 @@
 /**
- * What an empty document shows: one quiet sentence where the text will be, and three things to do
+ * What an empty document shows: one quiet sentence where the text will be, and a few things to do
  * next. It lies over the text and takes no room in it, so nothing moves when the first word comes.
  */
 import type { VNode } from "preact"
@@ -21,12 +21,21 @@ export function Intro({ scene, editor }: IntroProps): VNode | null {
   const isEmpty = useCell(editor.isEmpty)
   const redraw = useRedraw()
   useEffect(() => text.on("state", redraw), [text])
+  useEffect(() => text.on("access", redraw), [text])
   const place = useTextPlace(editor)
   // Before the first answer nobody knows whether it is empty.
   if (!isEmpty || text.state === "connecting" || text.state === "closed") return null
   if (place === undefined) return null
+  const at = { "--text-left": `${place.left}px`, "--text-top": `${place.top}px` }
+  if (text.role === "read") {
+    return (
+      <div class="intro" style={at}>
+        <p class="intro-line">Nothing is written here yet. You may read along.</p>
+      </div>
+    )
+  }
   return (
-    <div class="intro" style={{ "--text-left": `${place.left}px`, "--text-top": `${place.top}px` }}>
+    <div class="intro" style={at}>
       <p class="intro-line">Start typing. Whoever opens this page types along.</p>
       <ul class="intro-acts">
         <li>
@@ -39,6 +48,12 @@ export function Intro({ scene, editor }: IntroProps): VNode | null {
           <button type="button" class="intro-act" onClick={scene.openLanguages}>
             <Icon name="code" />
             Choose a language
+          </button>
+        </li>
+        <li>
+          <button type="button" class="intro-act" onClick={scene.upload}>
+            <Icon name="folder" />
+            Open a file, or drop one here
           </button>
         </li>
         <li>

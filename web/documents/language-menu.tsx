@@ -34,13 +34,19 @@ export function LanguageButton({ text, button, onClick }: ButtonProps): VNode {
   const word = text.language
   const languages = useLanguages(word === undefined ? "later" : "now")
   const name = word === undefined ? "Plain text" : (languages?.languageName(word) ?? word)
+  if (text.role === "read") {
+    return (
+      <span class="line-button language">
+        <span class="language-name">{name}</span>
+      </span>
+    )
+  }
   return (
     <button
       ref={button}
       type="button"
       class="line-button language"
       aria-haspopup="dialog"
-      disabled={text.role === "read"}
       onClick={onClick}
     >
       <span class="unseen">Language: </span>

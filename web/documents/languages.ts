@@ -7,7 +7,7 @@
  */
 import { closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete"
 import { LanguageDescription } from "@codemirror/language"
-import { languages } from "@codemirror/language-data"
+import { languages as known } from "@codemirror/language-data"
 import type { Extension } from "@codemirror/state"
 import { keymap } from "@codemirror/view"
 
@@ -23,6 +23,21 @@ export interface Language {
   /** Asked for often: it stands above the others. */
   readonly isFrequent: boolean
 }
+
+/** Markdown as people write it, with tables and tasks; code in it is coloured by its own grammar. */
+const languages: readonly LanguageDescription[] = known.map((description) =>
+  description.name !== "Markdown"
+    ? description
+    : LanguageDescription.of({
+        name: description.name,
+        alias: description.alias,
+        extensions: description.extensions,
+        load: async () => {
+          const { markdown, markdownLanguage } = await import("@codemirror/lang-markdown")
+          return markdown({ base: markdownLanguage, codeLanguages: known })
+        },
+      }),
+)
 
 const frequent: ReadonlySet<string> = new Set(
   (
@@ -74,6 +89,13 @@ export function languageName(word: string): string {
 export async function grammarFor(word: string): Promise<Extension> {
   const grammar = await describe(word)?.load()
   return grammar === undefined ? [] : [grammar, closeBrackets(), keymap.of(closeBracketsKeymap)]
+}
+
+/** The word for the language that a file of this name is in; undefined where the name does not say. */
+export function languageOfFile(name: string): string | undefined {
+  if (/\.(?:txt|text|log)$/i.test(name)) return plainText
+  const description = LanguageDescription.matchFilename(languages, name.toLowerCase())
+  return description === null ? undefined : wordOf(description)
 }
 
 /** The ending of files in this language, without a dot. */

@@ -4,24 +4,31 @@
  */
 import type { VNode } from "preact"
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks"
-import { connect } from "../../src/client/client.ts"
-import { newDocumentId } from "../address.ts"
+import { Documents as DocumentsClient } from "../../src/client/documents.ts"
+import { Routes } from "../../src/client/routes.ts"
+import { formatAddress, newDocumentId } from "../address.ts"
 import { useCell } from "../cell.ts"
 import { offer } from "../desk.ts"
 import type { Panel } from "../frame.tsx"
 import { Icon } from "../icons.tsx"
 import { listenForKey } from "../keys.ts"
+import { Later } from "../later.tsx"
+import { goTo, openPart, pathOf } from "../panels.ts"
 import { fontSize } from "../preferences.ts"
 import { choicesIn, panelKeys, type Scene } from "./commands.ts"
+import { Decide } from "./decide.tsx"
 import { download } from "./download.ts"
-import { Drawer } from "./drawer.tsx"
 import { Editor } from "./editor.ts"
+import { chooseFile, Files, useMayWrite } from "./files.tsx"
 import { Intro } from "./intro.tsx"
 import { LanguageMenu } from "./language-menu.tsx"
+import { isLink, Over } from "./over.tsx"
 import { amend, followAddress, go, place } from "./place.ts"
+import { PreviewPane, usePreview } from "./preview.tsx"
 import { type Session, Sessions } from "./session.ts"
-import { AskForOtp, Share } from "./share.tsx"
-import { TopLine } from "./top-line.tsx"
+import { followScreen } from "./settings-screen.ts"
+import { AskForOtp } from "./share-otp.tsx"
+import { sharedName, TopLine } from "./top-line.tsx"
 
 /** The HTTP status 401 as a close code: the OTP is missing or wrong. */
 const unauthenticatedCode = 4401
@@ -30,16 +37,23 @@ export const documentsPanel: Panel = {
   part: "documents",
   title: "Documents",
   icon: "documents",
-  address: "./",
+  address: () => pathOf("documents") + formatAddress(place.value),
   fresh: { title: "New document", run: newDocument },
   View: Documents,
 }
 
-// All addresses are relative: the server is where the page is.
-const sessions = new Sessions(connect(new URL(".", location.href).href))
+// All addresses are relative: the server is where the page is. Of the SDK only this part is taken:
+// `connect` would bring the others along to everybody's first load (DC141).
+const served = new DocumentsClient(new Routes(new URL(".", location.href).href), {})
+const sessions = new Sessions(served)
 
 function newDocument(): void {
-  go({ id: newDocumentId(), otp: undefined })
+  const address = { id: newDocumentId(), otp: undefined }
+  // Asked for from another panel: that one stays behind "back".
+  if (openPart.value !== "documents") {
+    place.value = address
+    goTo("documents", pathOf("documents") + formatAddress(address))
+  } else go(address)
 }
 
 /** Which sheet is open over the panel. */
@@ -53,9 +67,11 @@ function Documents(): VNode {
   useEffect(followAddress, [])
   useAddressOf(session)
   useAskBeforeLeaving(session)
+  const isOpen = useCell(openPart) === "documents"
   useEffect(() => {
-    document.title = `${session.text.id} · Quartet`
-  }, [session])
+    session.show(isOpen ? "shown" : "hidden")
+    if (isOpen) document.title = `${titleOf(session)} · Quartet`
+  }, [session, isOpen])
   const ending = useCell(session.ending)
   const again = (): void => setAttempt((before) => before + 1)
   // Another OTP in the address of a document that stayed closed: somebody corrected it.
@@ -67,10 +83,17 @@ function Documents(): VNode {
   return (
     <main class="documents" key={session.text.id}>
       <Desk session={session} key={attempt} onAgain={again} />
-      {ending?.code === unauthenticatedCode && (
+      <Over
+        key={`over ${attempt}`}
+        session={session}
+        onNew={newDocument}
+        openNew={sessions.openNew}
+      />
+      {ending?.code === unauthenticatedCode && !isLink(session) && (
         <AskForOtp
           key={attempt}
           address={address}
+          pending={session.text.unacknowledged}
           onOtp={(otp) => {
             otpTried.current = otp
             amend({ id: address.id, otp })
@@ -95,44 +118,95 @@ function Desk({ session, onAgain }: DeskProps): VNode {
   const drawerButton = useRef<HTMLButtonElement>(null)
   const [sheet, setSheet] = useState<Sheet>("none")
   const [isDrawerOpen, setIsDrawerOpen] = useState(false)
+  const [isPastShown, setIsPastShown] = useState(false)
+  const [file, setFile] = useState<File>()
   const editor = useEditor(session, pane)
+  const mayWrite = useMayWrite(session)
+  const preview = usePreview(session.text)
   const scene: Scene = {
     session,
     editor,
     newDocument,
     download: () => void download(session.text),
+    upload: () => chooseFile(setFile),
     openShare: () => setSheet("share"),
     openLanguages: () => setSheet("languages"),
     openDrawer: () => setIsDrawerOpen(true),
+    openHistory: () => setIsPastShown(true),
   }
   useOffer(scene)
-  useEffect(() => listenForKey("s", () => void download(session.text)), [session])
+  useEffect(followScreen, [])
+  useEffect(() => {
+    const save = (): void => void (openPart.value === "documents" && download(session.text))
+    return listenForKey("s", save)
+  }, [session])
   const close = useCallback(() => setSheet("none"), [])
   const closeDrawer = (): void => {
     setIsDrawerOpen(false)
     drawerButton.current?.focus()
   }
+  const openFromDrawer = (open: () => void) => (): void => {
+    setIsDrawerOpen(false)
+    open()
+  }
+  const closePast = useCallback(() => {
+    setIsPastShown(false)
+    queueMicrotask(() => editor?.view.focus()) // once it can be seen again
+  }, [editor])
   return (
     <>
       <TopLine
         scene={scene}
+        preview={preview}
         buttons={{ share: shareButton, language: languageButton, drawer: drawerButton }}
         isDrawerOpen={isDrawerOpen}
         onDrawer={() => (isDrawerOpen ? closeDrawer() : setIsDrawerOpen(true))}
         onAgain={onAgain}
       />
-      <div class="documents-body">
-        <div class="pane" ref={pane} style={{ "--font-size": `${useCell(fontSize)}px` }}>
+      <div class="documents-body" style={{ "--font-size": `${useCell(fontSize)}px` }}>
+        <div class="pane" ref={pane} inert={preview === "instead"}>
           {editor !== undefined && <Intro scene={scene} editor={editor} />}
           {editor !== undefined && <FollowEdge session={session} editor={editor} />}
+          {editor !== undefined && (
+            <Files {...{ session, editor, file }} onFile={setFile} openNew={sessions.openNew} />
+          )}
         </div>
-        {isDrawerOpen && <Drawer session={session} editor={editor} onClose={closeDrawer} />}
+        {(preview === "beside" || preview === "instead") && editor !== undefined && (
+          <PreviewPane text={session.text} editor={editor} />
+        )}
+        {isPastShown && editor !== undefined && (
+          <Later load={() => import("./slider.tsx")} name="The history" onFailed={closePast}>
+            {({ Past }) => (
+              <Past session={session} editor={editor} history={served} onClose={closePast} />
+            )}
+          </Later>
+        )}
+        {isDrawerOpen && (
+          <Later load={() => import("./drawer.tsx")} name="The drawer" onFailed={closeDrawer}>
+            {({ Drawer }) => (
+              <Drawer
+                session={session}
+                editor={editor}
+                onShare={openFromDrawer(scene.openShare)}
+                onHistory={openFromDrawer(scene.openHistory)}
+                onDownload={scene.download}
+                onUpload={mayWrite ? openFromDrawer(scene.upload) : undefined}
+                onClose={closeDrawer}
+              />
+            )}
+          </Later>
+        )}
       </div>
       <p class="unseen" id="editor-keys">
         Tab indents. Escape, then Tab, leaves the editor.
       </p>
+      <Decide session={session} openNew={sessions.openNew} />
       {sheet === "share" && (
-        <Share session={session} under={shareButton.current ?? undefined} onClose={close} />
+        <Later load={() => import("./share.tsx")} name="The share sheet" onFailed={close}>
+          {({ Share }) => (
+            <Share session={session} under={shareButton.current ?? undefined} onClose={close} />
+          )}
+        </Later>
       )}
       {sheet === "languages" && (
         <LanguageMenu
@@ -191,7 +265,16 @@ function useEditor(session: Session, pane: { readonly current: HTMLElement | nul
 function useOffer(scene: Scene): void {
   const latest = useRef(scene)
   latest.current = scene
-  useEffect(() => offer((query) => choicesIn(latest.current, query)), [])
+  useEffect(() => {
+    const offered = (query: string) =>
+      openPart.value === "documents" ? choicesIn(latest.current, query) : []
+    return offer(offered)
+  }, [])
+}
+
+/** What the window is called. The id of one's link says nothing to anybody. */
+function titleOf(session: Session): string {
+  return isLink(session) ? sharedName : session.text.id
 }
 
 /** Keeps the address as it must be sent to a friend: with the OTP, while there is one. */
@@ -207,11 +290,11 @@ function useAddressOf({ text }: Session): void {
   }, [text])
 }
 
-/** The browser asks before the page goes while something typed is known to nobody else (DC125). */
+/** The browser asks before the page goes while that would lose something (DC125). */
 function useAskBeforeLeaving(session: Session): void {
   useEffect(() => {
     const ask = (event: BeforeUnloadEvent): void => {
-      if (sessions.isUnacknowledged(session)) event.preventDefault()
+      if (sessions.wouldLose(session)) event.preventDefault()
     }
     addEventListener("beforeunload", ask)
     return () => removeEventListener("beforeunload", ask)

@@ -6,15 +6,16 @@
  */
 import { type Address, formatAddress, newDocumentId, parseAddress } from "../address.ts"
 import { Cell, type Undo } from "../cell.ts"
+import { openPart } from "../panels.ts"
 
-export const place = new Cell<Address>(read())
+/** While another panel is open it waits for this one, and the address is the other's. */
+export const place = new Cell<Address>(openPart.value === "documents" ? read() : fresh())
+
+// Before anything is drawn: "back" from another panel opens what the address names.
+openPart.watch(() => follow())
 
 /** Follows the address until it is undone: back, forward, and what is typed into it. */
 export function followAddress(): Undo {
-  const follow = (): void => {
-    const { id, otp } = read()
-    if (id !== place.value.id || otp !== place.value.otp) place.value = { id, otp }
-  }
   addEventListener("popstate", follow)
   addEventListener("hashchange", follow)
   return () => {
@@ -40,10 +41,20 @@ export function linkTo(address: Address): string {
   return new URL(formatAddress(address), location.href).href
 }
 
+function follow(): void {
+  if (openPart.value !== "documents") return
+  const { id, otp } = read()
+  if (id !== place.value.id || otp !== place.value.otp) place.value = { id, otp }
+}
+
 function read(): Address {
   const named = parseAddress(location.hash)
   if (named !== undefined) return named
-  const fresh: Address = { id: newDocumentId(), otp: undefined }
-  history.replaceState(null, "", formatAddress(fresh))
-  return fresh
+  const made = fresh()
+  history.replaceState(null, "", formatAddress(made))
+  return made
+}
+
+function fresh(): Address {
+  return { id: newDocumentId(), otp: undefined }
 }

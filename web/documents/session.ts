@@ -1,25 +1,31 @@
 /**
  * One open document as the page sees it: its shared text, how that stands in words, and what must
- * be told of it: who comes and goes, what was refused, what was lost.
+ * be told of it: who comes and goes, what was refused, what must be decided.
  *
- * What always holds: a session that is left with edits the server has not acknowledged stays in
- * the background until it has; who comes back to the document meanwhile finds them.
+ * What always holds: the text is kept in this browser as it is typed, where the browser lets it.
+ * A session that is left with edits the server has not acknowledged stays in the background until
+ * it has; who comes back to the document meanwhile finds them, also where it had ended.
  */
-import type { Client, Ending, SharedText, TextEvents } from "../../src/client/client.ts"
-import type { Address } from "../address.ts"
+import type { Documents, Ending, SharedText } from "../../src/client/client.ts"
+import { indexedDbStore } from "../../src/client/offline.ts"
+import { type Address, newDocumentId } from "../address.ts"
 import { announce } from "../announcer.tsx"
 import { Cell } from "../cell.ts"
-import { copy } from "../clipboard.ts"
 import { line } from "../desk.ts"
-import { show, tell } from "../notices.tsx"
 import { chosenSelf, drawnSelf, keepDrawnSelf, type Self } from "../preferences.ts"
 import { drawHue, drawSelf, isNear } from "./names.ts"
+import { go } from "./place.ts"
+import { Questions } from "./questions.ts"
+import { tellRefused } from "./refused.ts"
 import { type Standing, standingOf } from "./standing.ts"
 
 /** How often a line that changes with time is looked at. */
 const lookMs = 250
 /** More documents with unacknowledged edits are not kept in the background: the oldest is let go. */
 const limitParked = 16
+
+/** Where the browser keeps the texts (DC126). */
+const store = indexedDbStore()
 
 export class Session {
   readonly text: SharedText
@@ -29,34 +35,68 @@ export class Session {
   readonly ending = new Cell<Ending | undefined>(undefined)
   /** Who the visitor is here. */
   readonly self: Cell<Self>
+  /** What is to be decided about the text. */
+  readonly questions: Questions
+  #seed: Seed | undefined
   #unsavedSince: number | undefined
   #savedSince: number | undefined
   #reason: string | undefined
-  #refused = 0
   #names: ReadonlyMap<number, string> | undefined // who was here when last looked; none before the Welcome
   #timer: ReturnType<typeof setTimeout> | undefined
   #isShown = true
 
-  constructor(client: Client, { id, otp }: Address) {
+  constructor({ documents, address: { id, otp }, openNew, before }: SessionOptions) {
     this.self = new Cell(chosenSelf.value ?? drawnSelf(drawSelf))
     const { name, hue } = this.self.value
     const access = otp === undefined ? {} : { otp }
-    this.text = client.documents.open(id, { name, hue, ...access })
+    // What no store has for the next one is handed over here.
+    const goesOn = before?.isOnlyHere === true ? { record: before.text.record } : {}
+    this.text = documents.open(id, { name, hue, store, ...access, ...goesOn })
+    this.questions = new Questions(this.text)
     this.standing = new Cell(standingOf(this.#facts()))
     this.text.on("state", () => this.#look())
     this.text.on("change", () => this.#look())
     this.text.on("saved", () => this.#look())
+    this.text.on("kept", () => this.#look())
+    this.text.on("access", () => this.#look())
     this.text.on("editors", () => this.#greet())
     this.text.on("closed", (ending) => this.#end(ending))
-    this.text.on("refused", (refusal) => this.#tellRefused(refusal))
-    this.text.on("lost", (loss) => this.#tellLost(loss))
-    this.text.on("emptied", (choice) => this.#askWhatIsLeft(choice))
+    this.text.on("refused", (refusal) => tellRefused(this.text, refusal, openNew))
+    this.questions.open.watch(() => this.#look())
     this.#look()
   }
 
-  /** Whether something typed here is known to nobody else. */
-  get isUnacknowledged(): boolean {
-    return this.text.state !== "closed" && this.text.unacknowledged > 0
+  /** Whether something is still to be done here: to be sent, or to be decided. */
+  get isAtWork(): boolean {
+    if (this.text.state === "closed") return false
+    const isAsked = this.questions.open.value.length > 0
+    return isAsked || this.#seed !== undefined || this.text.unacknowledged > 0
+  }
+
+  /** Whether there are edits that are in this tab and nowhere else, though it may have ended. */
+  get isOnlyHere(): boolean {
+    return this.text.unacknowledged > 0 && this.text.kept !== "kept"
+  }
+
+  /** Whether closing the page now would lose something for good (DC125). */
+  get wouldLose(): boolean {
+    if (this.questions.wouldLose || this.#seed !== undefined || this.isOnlyHere) return true
+    return this.isAtWork && this.text.kept !== "kept"
+  }
+
+  /** Puts a text into this document, which is a new one: as soon as the server says so. */
+  plant(seed: Seed): void {
+    this.#seed = seed
+    const undo = this.text.on("state", () => sow())
+    const sow = (): void => {
+      const isOpen = this.text.state === "synchronized"
+      if (!isOpen || this.#seed === undefined) return
+      this.#seed = undefined
+      undo()
+      if (this.text.text === "") this.text.replace(0, 0, seed.text)
+      if (seed.language !== undefined) this.text.setLanguage(seed.language)
+    }
+    sow()
   }
 
   /** The visitor has chosen a name and a colour: kept, and told to the others. */
@@ -77,7 +117,7 @@ export class Session {
   }
 
   #facts(): Parameters<typeof standingOf>[0] {
-    const { state, revision, saved, durable, unacknowledged, returnsAt } = this.text
+    const { state, revision, saved, durable, unacknowledged, returnsAt, kept, role } = this.text
     const now = Date.now()
     const isSaved = unacknowledged === 0 && (!durable || saved >= revision)
     if (!isSaved) {
@@ -93,6 +133,9 @@ export class Session {
       saved,
       durable,
       unacknowledged,
+      keeping: kept,
+      mayWrite: role !== "read",
+      isEmptied: this.questions.isEmptied,
       unsavedSince: this.#unsavedSince,
       savedSince: this.#savedSince,
       returnsAt: returnsAt?.getTime(),
@@ -153,91 +196,80 @@ export class Session {
     if (!ending.comesBack) this.ending.value = ending
     this.#look()
   }
+}
 
-  #tellRefused(refusal: Parameters<TextEvents["refused"]>[0]): void {
-    const { inserted, sentence } = refusal
-    if (inserted === "") return tell("refused", sentence)
-    this.#refused += 1 // each has a notice of its own: what was refused before is not lost by it
-    show({
-      subject: `refused ${this.#refused}`,
-      sentence: `${sentence} What you put in was taken out again:`,
-      text: excerpt(inserted),
-      offers: [
-        { label: "Copy", run: () => void copy(inserted, "The refused text") },
-        { label: "Discard", run: nothing },
-      ],
-    })
-  }
+interface SessionOptions {
+  readonly documents: Documents
+  readonly address: Address
+  /** Opens a new document that begins with a text. */
+  readonly openNew: (seed: Seed) => void
+  /** The one of the same document that has ended: this goes on with what was pending there. */
+  readonly before: Session | undefined
+}
 
-  #tellLost({ why, mine, resend }: Parameters<TextEvents["lost"]>[0]): void {
-    const sentences = {
-      "rolled-back": "The server went back to an older text. Yours, as it was here:",
-      unsure: "It is not known whether your last change arrived. The text as it was here:",
-      diverged: "This text had come apart from the server's, which is shown now. Yours was:",
-    }
-    show({
-      subject: `lost ${why}`,
-      sentence: sentences[why],
-      text: excerpt(mine),
-      offers: [
-        { label: "Put back what is missing", run: resend },
-        { label: "Copy", run: () => void copy(mine, "Your text") },
-        { label: "Discard", run: nothing },
-      ],
-    })
-  }
-
-  #askWhatIsLeft({ text, restore, discard }: Parameters<TextEvents["emptied"]>[0]): void {
-    show({
-      subject: "emptied",
-      sentence: "The server no longer has this document. What was here:",
-      text: excerpt(text),
-      offers: [
-        { label: "Restore this text", run: restore },
-        { label: "Start empty", run: discard },
-      ],
-    })
-  }
+/** What a new document begins with. */
+export interface Seed {
+  readonly text: string
+  readonly language: string | undefined
 }
 
 /** The sessions of this page: the one that is shown, and those that still have something to send. */
 export class Sessions {
-  readonly #client: Client
+  readonly #documents: Documents
   readonly #parked = new Map<string, Session>()
+  #seed: { readonly id: string; readonly seed: Seed } | undefined
+  #shown: Session | undefined
 
-  constructor(client: Client) {
-    this.#client = client
+  constructor(documents: Documents) {
+    this.#documents = documents
+  }
+
+  /** Opens a new document that begins with `seed`. */
+  readonly openNew = (seed: Seed): void => {
+    const id = newDocumentId()
+    this.#seed = { id, seed }
+    go({ id, otp: undefined })
   }
 
   /** The session of a document; one that was left and is still at work is taken up again. */
   open(address: Address): Session {
-    const parked = this.#parked.get(address.id)
+    const shown = this.#shown?.text.id === address.id ? this.#shown : undefined
+    const before = this.#parked.get(address.id) ?? shown
     this.#parked.delete(address.id)
-    if (parked === undefined || parked.ending.value !== undefined) {
-      return new Session(this.#client, address)
+    if (before === undefined || before.text.state === "closed") {
+      const { openNew } = this
+      const session = new Session({ documents: this.#documents, address, openNew, before })
+      if (this.#seed?.id === address.id) session.plant(this.#seed.seed)
+      this.#seed = undefined
+      this.#shown = session
+      return session
     }
-    parked.show("shown")
-    return parked
+    before.show("shown")
+    this.#shown = before
+    return before
   }
 
   /** Leaves a document, now or once the server has all that was typed there. */
   leave(session: Session): void {
     session.show("hidden")
-    if (!session.isUnacknowledged) return void session.text.close()
     const { text } = session
+    // Opened again after it ended: the next one has all that was pending here.
+    const isReplaced = this.#shown !== session && this.#shown?.text.id === text.id
+    const hasMore = session.isAtWork || session.isOnlyHere
+    if (isReplaced || !hasMore) return void text.close()
     this.#parked.set(text.id, session)
     const [oldest] = this.#parked.values()
     if (this.#parked.size > limitParked && oldest !== undefined) this.#release(oldest)
     const forget = text.on("state", () => {
       const isParked = this.#parked.get(text.id) === session
-      if (isParked && !session.isUnacknowledged) this.#release(session)
-      if (!isParked || !session.isUnacknowledged) forget()
+      if (isParked && !session.isAtWork) this.#release(session)
+      if (!isParked || !session.isAtWork) forget()
     })
   }
 
-  /** Whether leaving the page would lose something. */
-  isUnacknowledged(shown: Session): boolean {
-    return [shown, ...this.#parked.values()].some((session) => session.isUnacknowledged)
+  /** Whether closing the page now would lose something. */
+  wouldLose(shown: Session): boolean {
+    return [shown, ...this.#parked.values()].some((session) => session.wouldLose)
   }
 
   #release(session: Session): void {
@@ -246,14 +278,6 @@ export class Sessions {
   }
 }
 
-/** A notice shows where a text begins; "Copy" has all of it. */
-function excerpt(text: string): string {
-  const limit = 400
-  return text.length <= limit ? text : `${text.slice(0, limit).toWellFormed()}…`
-}
-
 function isSame(one: Standing, other: Standing): boolean {
   return one.words === other.words && one.wait === other.wait && one.tone === other.tone
 }
-
-function nothing(): void {}

@@ -16,6 +16,12 @@ export interface Facts {
   readonly durable: boolean
   /** Own edits not yet acknowledged. */
   readonly unacknowledged: number
+  /** Whether those are kept in the browser, so that a closed tab loses nothing. */
+  readonly keeping: "off" | "due" | "kept" | "failed"
+  /** False where one may only read. */
+  readonly mayWrite: boolean
+  /** The server has nothing of this text, and the visitor has not said yet what to do about it. */
+  readonly isEmptied: boolean
   /** Since when something is not saved; undefined while all is. */
   readonly unsavedSince: number | undefined
   /** Since when all is saved; undefined while something is not, and where all was at first. */
@@ -42,18 +48,19 @@ const slowlyMs = 3_000
 
 /** The line for `facts`. */
 export function standingOf(facts: Facts): Standing {
-  const { state, unacknowledged } = facts
+  const { state } = facts
+  if (facts.isEmptied && state === "resuming" && facts.returnsAt === undefined) {
+    return { words: "Kept here only", wait: undefined, tone: "bad" }
+  }
   switch (state) {
     case "closed":
       return { words: sentence(facts.reason ?? "closed"), wait: undefined, tone: "bad" }
     case "connecting":
       if (facts.returnsAt === undefined)
         return { words: "Connecting", wait: undefined, tone: "busy" }
-      if (unacknowledged > 0) return away(offline(unacknowledged), "· again in", facts)
-      return away("Reconnecting", "in", facts)
+      return offline(facts)
     case "resuming":
-      if (unacknowledged > 0) return away(offline(unacknowledged), "· again in", facts)
-      return away("Reconnecting", "in", facts)
+      return offline(facts)
     case "synchronized":
     case "awaiting":
     case "buffering":
@@ -77,6 +84,8 @@ function online(facts: Facts): Standing {
     wait: undefined,
     tone,
   })
+  // What others write is saved without a reader's doing: it is not the reader's to watch.
+  if (!facts.mayWrite) return line("Read-only", "calm")
   if (unsavedSince !== undefined) {
     const waits = unacknowledged === 0 && now - unsavedSince >= slowlyMs
     return waits ? line("Waiting to save", "busy") : line("Saving", "busy")
@@ -87,8 +96,16 @@ function online(facts: Facts): Standing {
   return line(`Saved at revision ${saved}`, "calm")
 }
 
-function offline(changes: number): string {
-  return `Offline, ${changes} ${changes === 1 ? "change" : "changes"} kept here`
+function offline(facts: Facts): Standing {
+  const { unacknowledged: changes, keeping } = facts
+  if (changes === 0) return away("Reconnecting", "in", facts)
+  // "due" is written within half a second: by the time this is read it is true.
+  const where = keeping === "kept" || keeping === "due" ? "kept here" : "only in this tab"
+  return away(
+    `Offline, ${changes} ${changes === 1 ? "change" : "changes"} ${where}`,
+    "· again in",
+    facts,
+  )
 }
 
 function sentence(reason: string): string {

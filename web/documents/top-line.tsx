@@ -4,14 +4,20 @@ import { useCell } from "../cell.ts"
 import { copy } from "../clipboard.ts"
 import { Icon } from "../icons.tsx"
 import type { Scene } from "./commands.ts"
+import { Initials } from "./initials.tsx"
 import { LanguageButton } from "./language-menu.tsx"
-import { Initials } from "./people.tsx"
+import { isLink } from "./over.tsx"
+import { PreviewButton, type PreviewState } from "./preview.tsx"
 import type { Session } from "./session.ts"
+
+/** What a document is called for who came by a link: its id is not theirs to know. */
+export const sharedName = "Shared with you"
 
 type ButtonRef = RefObject<HTMLButtonElement | null>
 
 interface TopLineProps {
   readonly scene: Scene
+  readonly preview: PreviewState
   /** Sheets open under them, and the focus returns to them. */
   readonly buttons: Readonly<Record<"share" | "language" | "drawer", ButtonRef>>
   readonly isDrawerOpen: boolean
@@ -20,24 +26,29 @@ interface TopLineProps {
 }
 
 export function TopLine(props: TopLineProps): VNode {
-  const { scene, buttons, isDrawerOpen, onDrawer, onAgain } = props
+  const { scene, preview, buttons, isDrawerOpen, onDrawer, onAgain } = props
   const { session, editor } = scene
   const { text } = session
   return (
     <header class="top-line">
       <h1 class="name">
-        <button
-          type="button"
-          class="line-button"
-          data-hint="Copy the id"
-          onClick={() => void copy(text.id, "Id")}
-        >
-          <span class="unseen">Document </span>
-          <span class="name-id">{text.id}</span>
-          <Icon name="copy" />
-        </button>
+        {isLink(session) ? (
+          <span class="name-shared">{sharedName}</span>
+        ) : (
+          <button
+            type="button"
+            class="line-button"
+            data-hint="Copy the id"
+            onClick={() => void copy(text.id, "Id")}
+          >
+            <span class="unseen">Document </span>
+            <span class="name-id">{text.id}</span>
+            <Icon name="copy" />
+          </button>
+        )}
       </h1>
       <LanguageButton text={text} button={buttons.language} onClick={scene.openLanguages} />
+      <PreviewButton state={preview} />
       <span class="top-line-space" />
       <State session={session} onHurried={() => editor?.view.focus()} onAgain={onAgain} />
       <Initials session={session} editor={editor} onOpen={scene.openDrawer} />
@@ -75,7 +86,7 @@ interface StateProps {
 /** How the document stands, in words; and while it waits for the line, a way not to. */
 function State({ session, onHurried, onAgain }: StateProps): VNode {
   const { words, wait, tone } = useCell(session.standing)
-  const hint = tone === "away" ? "What you type stays in this tab until then" : undefined
+  const hint = tone === "away" ? "What you type is sent when the server is back" : undefined
   return (
     <p class="state" data-tone={tone} data-hint={hint}>
       <span class="dot" />
@@ -95,7 +106,7 @@ function State({ session, onHurried, onAgain }: StateProps): VNode {
           now
         </button>
       )}
-      {tone === "bad" && (
+      {session.text.state === "closed" && (
         <button type="button" class="state-act" onClick={onAgain}>
           Open again
         </button>

@@ -1,0 +1,83 @@
+/**
+ * The OTP of a document: how it is set and taken away, and the dialog that asks a newcomer for it.
+ * It comes with the page, as a document cannot be opened without it; the share sheet does not.
+ */
+import type { VNode } from "preact"
+import { useState } from "preact/hooks"
+import type { Address } from "../address.ts"
+import { Dialog } from "../dialog.tsx"
+import { Icon } from "../icons.tsx"
+import { tell } from "../notices.tsx"
+import type { Session } from "./session.ts"
+
+/** Sets an OTP, or takes it away, and tells what came of it; gives why not, where it was refused. */
+export async function guard(
+  { text }: Session,
+  wish: "protect" | "unprotect",
+): Promise<string | undefined> {
+  try {
+    await text[wish]()
+    tell("guard", wish === "protect" ? "Newcomers are asked for the OTP" : "The OTP is gone")
+    return undefined
+  } catch (refused) {
+    const why = refused instanceof Error ? refused.message : "refused"
+    const sentence = `Nothing was changed: ${why}`
+    tell("guard", sentence)
+    return sentence
+  }
+}
+
+interface AskProps {
+  readonly address: Address
+  /** How many edits wait for it. */
+  readonly pending: number
+  readonly onOtp: (otp: string) => void
+  /** Opens a new document instead. */
+  readonly onNew: () => void
+}
+
+/** Asks for the OTP, which was missing or wrong. Stays until one is given, or something else opened. */
+export function AskForOtp({ address, pending, onOtp, onNew }: AskProps): VNode {
+  const [otp, setOtp] = useState("")
+  const given = otp.trim()
+  return (
+    <Dialog label="This document asks for an OTP" class="sheet ask">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          if (given !== "") onOtp(given)
+        }}
+      >
+        <span class="ask-sign">
+          <Icon name="lock" />
+        </span>
+        <h2>This document asks for an OTP</h2>
+        <p class="quiet" id="ask-why">
+          {address.otp === undefined
+            ? "Who sent you here has it: twelve characters."
+            : "The OTP in the address is not the right one. It may have been changed."}
+          {pending > 0 && " What you typed stays here until then."}
+        </p>
+        <input
+          class="field field-code"
+          aria-label="OTP"
+          aria-describedby="ask-why"
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck={false}
+          autoFocus
+          value={otp}
+          onInput={(event) => setOtp(event.currentTarget.value)}
+        />
+        <footer class="sheet-foot">
+          <button type="button" class="button" onClick={onNew}>
+            New document instead
+          </button>
+          <button type="submit" class="button button-prime" disabled={given === ""}>
+            Open
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}
