@@ -9,11 +9,10 @@
 import { Operation } from "../src/ot/operation.ts"
 import { Pieces } from "../src/ot/pieces.ts"
 import { documentsProtocol, type Welcome } from "../src/wire/documents-shapes.ts"
-import type { Room } from "./editors.ts"
+import { Arrivals } from "./arrivals.ts"
+import type { Change, Member, Room } from "./editors.ts"
 import { addressOf, LoadSocket } from "./socket.ts"
 
-/** So many editors take down how long each edit took to reach them. */
-const sampled = 10
 const [letterH, letterE] = [0x48, 0x45]
 
 /** What both servers tell of edits. */
@@ -27,41 +26,33 @@ export interface HistoryShape {
   }
 }
 
-/** A change of one place: what `edit` makes a message of. */
-export interface Change {
-  readonly place: number
-  readonly deleted: number
-  readonly inserted: string
-  /** The revision it is for, and the length of the text there, if not those its editor has heard. */
-  readonly at?: { readonly revision: number; readonly length: number }
-}
-
-export class Editor {
+/** An editor at Quartet or at the floor. */
+export class Editor implements Member {
   revision = 0
   /** Its user id. */
   id: number
-  /** Undefined for one that keeps nothing. */
-  readonly mirror: Mirror | undefined
+  readonly #mirror: Mirror | undefined
   readonly #room: Room
   #socket: LoadSocket | undefined
   #seq = 0
   #joined: () => void = () => {}
-  /** Of each author, how many of his edits it has heard; undefined if it takes down no times. */
-  readonly #counts: Map<number, number> | undefined
+  readonly #arrivals: Arrivals | undefined
 
   constructor(room: Room, index: number) {
-    const { editors, mirrors = 3 } = room.options
+    const { mirrors = 3 } = room.options
     this.#room = room
     this.id = index
-    this.mirror = index < mirrors ? new Mirror() : undefined
-    // From the first to the last that joined: they are told in that order.
-    const step = Math.max(1, Math.floor(editors / sampled))
-    this.#counts = index % step === step - 1 ? new Map() : undefined
+    this.#mirror = index < mirrors ? new Mirror() : undefined
+    this.#arrivals = Arrivals.of(room, index)
   }
 
   get socket(): LoadSocket {
     if (this.#socket === undefined) throw new Error("never: it was opened")
     return this.#socket
+  }
+
+  get text(): string | undefined {
+    return this.#mirror?.text
   }
 
   /** Connects and joins. */
@@ -86,7 +77,11 @@ export class Editor {
     if (target.kind === "quartet") await joined
   }
 
-  /** The message that makes `change`, noted as sent now. */
+  begin(text: string): string | undefined {
+    if (this.#room.target.kind === "floor" || text === "") return undefined
+    return this.edit({ place: 0, deleted: 0, inserted: text })
+  }
+
   edit({ place, deleted, inserted, at }: Change): string {
     const room = this.#room
     const { revision, length } = at ?? {
@@ -101,12 +96,9 @@ export class Editor {
     return this.message(revision, operation.join())
   }
 
-  /** The message that makes `operation`, as JSON without its brackets, noted as sent now. */
   message(revision: number, operation: string): string {
     const room = this.#room
-    const sentAt = room.sentAt.get(this.id) ?? []
-    if (sentAt.length === 0) room.sentAt.set(this.id, sentAt)
-    sentAt.push(performance.now())
+    room.sent(this.id)
     this.#seq += 1
     // The floor sends what it gets, so it gets what Quartet sends: no byte less.
     if (room.target.kind === "floor") {
@@ -116,9 +108,8 @@ export class Editor {
     return `{"Edit":{"revision":${revision},"operation":[${operation}]${seq}}}`
   }
 
-  /** Begins anew to count what it hears of each author. */
   forgetCounts(): void {
-    this.#counts?.clear()
+    this.#arrivals?.forget()
   }
 
   send(...messages: readonly string[]): void {
@@ -137,29 +128,18 @@ export class Editor {
     if (first !== this.revision) {
       room.fail(`editor ${this.id} stands at ${this.revision} and hears what follows ${first}`)
     }
-    this.mirror?.keep(buffer, start, end)
-    if (this.#counts !== undefined) this.#takeDown(known.authors)
+    this.#mirror?.keep(buffer, start, end)
+    this.#arrivals?.takeDown(known.authors)
     room.heard(this, known.end)
   }
 
   readonly #heardAtFloor = (buffer: Buffer, start: number, end: number): void => {
-    if (this.#counts !== undefined) {
+    if (this.#arrivals !== undefined) {
       const text = buffer.toString("utf8", start, end)
       const { operations } = (JSON.parse(text) as HistoryShape).History // what we sent
-      this.#takeDown(operations.map(({ id }) => id))
+      this.#arrivals.takeDown(operations.map(({ id }) => id))
     }
     this.#room.heard(this, this.revision + 1)
-  }
-
-  #takeDown(authors: readonly number[]): void {
-    const room = this.#room
-    const counts = this.#counts ?? new Map<number, number>()
-    const now = performance.now()
-    for (const author of authors) {
-      const count = counts.get(author) ?? 0
-      counts.set(author, count + 1)
-      room.latencies.push(now - (room.sentAt.get(author)?.[count] ?? Number.NaN))
-    }
   }
 
   #other(text: string): void {
@@ -170,7 +150,7 @@ export class Editor {
       const { id, revision, text: whole = "" } = value as Welcome // our own server's
       this.id = id
       this.revision = revision
-      this.mirror?.begin(whole, revision)
+      this.#mirror?.begin(whole, revision)
     } else {
       if (key === "Error" || key === "Ack") this.#room.fail(text)
       return

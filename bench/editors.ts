@@ -6,10 +6,13 @@
  * editor heard what it should not have is worth nothing, and says so.
  */
 import { Editor, type HistoryShape } from "./editor.ts"
+import { PeerEditor } from "./peer-editor.ts"
+import type { LoadSocket } from "./socket.ts"
+import type { DocumentsKind } from "./target.ts"
 
 /** Where a room is opened: a server that listens on this host, and how to ask it for a text. */
 export interface Place {
-  readonly kind: "quartet" | "floor"
+  readonly kind: DocumentsKind
   readonly port: number
   text(id: string): Promise<string>
 }
@@ -23,6 +26,37 @@ export interface RoomOptions {
   readonly shape?: "plain"
   /** So many keep all they hear. */
   readonly mirrors?: number
+}
+
+/** A change of one place. */
+export interface Change {
+  readonly place: number
+  readonly deleted: number
+  readonly inserted: string
+  /** The revision it is for, and the length of the text there, if not those its editor has heard. */
+  readonly at?: { readonly revision: number; readonly length: number }
+}
+
+/** An editor in a room, whatever its server speaks. */
+export interface Member {
+  /** Up to which it has heard everything. */
+  revision: number
+  /** Its user id. */
+  readonly id: number
+  readonly socket: LoadSocket
+  /** What it shows; undefined for one that keeps nothing. Throws when what it heard does not fit. */
+  readonly text: string | undefined
+  /** Connects and joins. */
+  open(): Promise<void>
+  /** The message that makes the document with `text` in it; undefined if that needs none. */
+  begin(text: string): string | undefined
+  /** The message that makes `change`, noted as sent now. */
+  edit(change: Change): string
+  /** The message that makes `operation`, as JSON without its brackets, noted as sent now. */
+  message(revision: number, operation: string): string
+  /** Begins anew to count what it hears of each author. */
+  forgetCounts(): void
+  send(...messages: readonly string[]): void
 }
 
 /** Joins in flight at once. */
@@ -44,7 +78,7 @@ interface Known {
 export class Room {
   readonly target: Place
   readonly options: RoomOptions
-  readonly editors: Editor[] = []
+  readonly editors: Member[] = []
   /** The revision that the first of them has heard. */
   revision = 0
   /** Edits that have reached editors: each counts once for each editor. */
@@ -76,8 +110,9 @@ export class Room {
     const room = new Room(target, options)
     await room.#join(0)
     const [writer] = room.editors
-    if (target.kind === "quartet" && writer !== undefined && options.text !== "") {
-      writer.send(writer.edit({ place: 0, deleted: 0, inserted: options.text }))
+    const begun = writer?.begin(options.text)
+    if (begun !== undefined) {
+      writer?.send(begun)
       await room.reach(1)
     }
     for (let first = 1; first < options.editors; first += joining) {
@@ -142,9 +177,9 @@ export class Room {
     if (this.#failure !== undefined) throw this.#failure
     if (this.target.kind === "floor") return
     const text = await this.target.text(this.options.id)
-    for (const editor of this.editors) {
-      if (editor.revision !== this.revision) throw new Error("an editor stayed behind")
-      if (editor.mirror?.text !== undefined && editor.mirror.text !== text) {
+    for (const { revision, text: shown } of this.editors) {
+      if (revision !== this.revision) throw new Error("an editor stayed behind")
+      if (shown !== undefined && shown !== text) {
         throw new Error("the texts of server and editors differ")
       }
     }
@@ -174,8 +209,25 @@ export class Room {
     return { start: first, known }
   }
 
+  /** The editor `author` sends an edit now. */
+  sent(author: number): void {
+    const times = this.sentAt.get(author) ?? []
+    if (times.length === 0) this.sentAt.set(author, times)
+    times.push(performance.now())
+  }
+
+  /** Whether `lengthAt` knows it. */
+  knowsLength(revision: number): boolean {
+    return this.#lengths[revision] !== undefined
+  }
+
+  /** The edit that follows `revision` makes the text so much longer. */
+  learn(revision: number, growth: number): void {
+    this.#lengths[revision + 1] ??= this.lengthAt(revision) + growth
+  }
+
   /** `editor` has heard everything up to `revision`. */
-  heard(editor: Editor, revision: number): void {
+  heard(editor: Member, revision: number): void {
     this.messages += 1
     this.deliveries += revision - editor.revision
     const wasBehind = editor.revision < this.#goal
@@ -201,7 +253,9 @@ export class Room {
   }
 
   async #join(index: number): Promise<void> {
-    const editor = new Editor(this, index)
+    const { kind } = this.target
+    const isOurs = kind === "quartet" || kind === "floor"
+    const editor = isOurs ? new Editor(this, index) : new PeerEditor(this, index, kind)
     await editor.open()
     this.editors.push(editor)
   }

@@ -5,8 +5,7 @@
  * getting there is part of it; the room is compared afterwards, outside of the measured time.
  */
 import { setTimeout as sleep } from "node:timers/promises"
-import type { Change, Editor } from "./editor.ts"
-import { Room } from "./editors.ts"
+import { type Change, type Member, Room } from "./editors.ts"
 import { quantile } from "./figures.ts"
 import type { Target } from "./target.ts"
 
@@ -24,6 +23,11 @@ export interface Run {
   readonly p50Ms: number
   readonly p99Ms: number
   readonly loopDelayMs: number
+  /** What the load itself used of its core, in percent: near 100 it is what was measured. */
+  readonly loadPercent: number
+  /** Rows of the journal and ms for them, where they are timed. */
+  readonly commits: number
+  readonly commitMs: number
 }
 
 /** Runs `load`, which resolves with the number of edits it sent once all of them have arrived. */
@@ -36,8 +40,10 @@ export async function measure(
   const bytes = sum(rooms, (room) => room.bytes)
   const before = await target.ask("restart")
   const start = performance.now()
+  const own = process.cpuUsage()
   const edits = await load()
   const seconds = (performance.now() - start) / 1_000
+  const { user, system } = process.cpuUsage(own)
   const after = await target.ask("usage")
   const latencies = rooms.flatMap((room) => room.latencies)
   return {
@@ -50,6 +56,9 @@ export async function measure(
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
     loopDelayMs: after.loopDelayMs,
+    loadPercent: (user + system) / seconds / 10_000,
+    commits: after.commits - before.commits,
+    commitMs: after.commitMs - before.commitMs,
   }
 }
 
@@ -163,7 +172,7 @@ export async function openRooms(
   return rooms
 }
 
-function writerOf(room: Room): Editor {
+function writerOf(room: Room): Member {
   const [writer] = room.editors
   if (writer === undefined) throw new Error("never: a room has an editor")
   return writer
@@ -178,7 +187,7 @@ function toggle(number: number, place: number): Change {
 
 function burst(
   room: Room,
-  writer: Editor,
+  writer: Member,
   { edits, place }: { edits: number; place: number },
 ): readonly string[] {
   const { revision } = room

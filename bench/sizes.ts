@@ -1,14 +1,11 @@
 /**
- * What the size of things costs: long texts, idle documents, kept operations, open connections,
- * and the way in for those who join.
+ * What the size of things costs: long texts, idle documents, kept operations, open connections.
  */
 import { setTimeout as sleep } from "node:timers/promises"
-import { documentsProtocol } from "../src/wire/documents-shapes.ts"
-import { type Bench, once, perEdit, withTarget } from "./contest.ts"
+import { type Bench, type Contest, once, perEdit, withTarget } from "./contest.ts"
 import { Room } from "./editors.ts"
-import { median } from "./figures.ts"
+import { median, rowOf } from "./figures.ts"
 import { openRooms, pipelined } from "./loads.ts"
-import { addressOf, LoadSocket } from "./socket.ts"
 import type { Target } from "./target.ts"
 
 const line = "a line of thirty-two characters\n"
@@ -27,30 +24,23 @@ export async function benchCliff(bench: Bench): Promise<void> {
     for (let run = 0; run <= bench.runs; run += 1) {
       for (const [index, { length, place, costs }] of cases.entries()) {
         const text = line.repeat(length / line.length)
-        const contest = {
-          open: async () => [
-            await Room.open(target, { id: `cliff-${run}-${index}`, editors: 1, text }),
-          ],
-          load: async ([room]: readonly Room[]) =>
-            room === undefined ? 0 : pipelined(room, { seconds: 1.2, inFlight: 128, place }),
+        const contest: Contest = {
+          open: async (_, id) => [await Room.open(target, { id, editors: 1, text })],
+          load: async ([room], seconds) =>
+            room === undefined ? 0 : pipelined(room, { seconds, inFlight: 128, place }),
         }
-        const cost = perEdit(await once(target, contest, ""))
+        const cost = perEdit(await once(target, contest, { id: `cliff-${run}-${index}` }))
         if (run > 0) costs.push(cost)
       }
     }
   })
   const least = median(cases[0]?.costs ?? [])
   for (const { name, costs } of cases) {
-    bench.rows.push({ name: `cliff, text of ${name}`, unit: "µs CPU/edit", quartet: costs })
+    bench.rows.push(rowOf(`cliff, text of ${name}`, "µs CPU/edit", costs))
   }
   for (const { name, costs } of cases.slice(1)) {
-    const quartet = costs.map((cost) => cost / least)
-    bench.rows.push({
-      name: `cliff, text of ${name}`,
-      unit: "x that of 1 Ki",
-      quartet,
-      target: "about 1",
-    })
+    const shares = costs.map((cost) => cost / least)
+    bench.rows.push(rowOf(`cliff, text of ${name}`, "x that of 1 Ki", shares, "about 1"))
   }
 }
 
@@ -72,7 +62,7 @@ async function countIdle(bench: Bench, target: Target): Promise<void> {
   })
   const heap = growth / count - text.length
   const name = `B9 memory of an idle document, text not counted`
-  bench.rows.push({ name, unit: "bytes, heap", quartet: [heap], target: "<= 4,096" })
+  bench.rows.push(rowOf(name, "bytes, heap", [heap], "<= 4,096"))
 }
 
 async function countOperations(bench: Bench, target: Target): Promise<void> {
@@ -86,11 +76,11 @@ async function countOperations(bench: Bench, target: Target): Promise<void> {
   const count = documents * perDocument
   const typed = await growing(target, type)
   const unsaved = typed / count
-  bench.rows.push({ name, unit: "bytes, heap, not saved yet", quartet: [unsaved] })
+  bench.rows.push(rowOf(name, "bytes, heap, not saved yet", [unsaved]))
   // Who leaves last has the text saved; the window stays for those who come back.
   const saved = await growing(target, () => leave(rooms))
   const kept = (typed + saved) / count
-  bench.rows.push({ name, unit: "bytes, heap, saved", quartet: [kept], target: "<= 150" })
+  bench.rows.push(rowOf(name, "bytes, heap, saved", [kept], "<= 150"))
 }
 
 async function countConnections(bench: Bench, target: Target): Promise<void> {
@@ -102,7 +92,7 @@ async function countConnections(bench: Bench, target: Target): Promise<void> {
   })
   const name = "B9 memory of an extended connection"
   const heap = growth / count
-  bench.rows.push({ name, unit: "bytes, heap", quartet: [heap], target: "<= 30,720" })
+  bench.rows.push(rowOf(name, "bytes, heap", [heap], "<= 30,720"))
   await leave(more === undefined ? [room] : [room, more])
 }
 
@@ -132,85 +122,4 @@ async function typeInto(room: Room, count: number): Promise<void> {
 
 async function leave(rooms: readonly Room[]): Promise<void> {
   await Promise.all(rooms.map((room) => room.close()))
-}
-
-/** B8: the way in to a long text, one after the other and many at once. */
-export async function benchJoins(bench: Bench): Promise<void> {
-  const recorded = [...bench.traces.values()].find(({ endContent }) => endContent.length > 50_000)
-  const text = recorded?.endContent ?? line.repeat(2_038) // as long as that of rustcode
-  await withTarget("quartet", bench, async (target) => {
-    const id = "joined"
-    const room = await Room.open(target, { id, editors: 1, text })
-    const figures = { bytes: [] as number[], ms: [] as number[], cpuMs: [] as number[] }
-    for (let round = 0; round <= bench.runs; round += 1) {
-      const one = await joinTogether(target, { id: `${id}`, count: 1, rounds: 50 })
-      if (round === 0) continue
-      figures.bytes.push(one.bytes / Buffer.byteLength(text))
-      figures.ms.push(one.ms)
-      figures.cpuMs.push(one.cpuMs)
-    }
-    const name = `B8 join of ${Math.round(text.length / 1_000)} KB`
-    bench.rows.push({
-      name,
-      unit: "bytes / bytes of text",
-      quartet: figures.bytes,
-      target: "<= 1.1",
-    })
-    bench.rows.push({ name, unit: "ms to the text", quartet: figures.ms })
-    bench.rows.push({ name, unit: "ms CPU", quartet: figures.cpuMs, target: "<= 5" })
-    const crowds: number[] = []
-    for (let run = 0; run < bench.runs; run += 1) {
-      crowds.push((await joinTogether(target, { id, count: 500, rounds: 1 })).ms)
-    }
-    bench.rows.push({
-      name: `${name}, 500 at once`,
-      unit: "ms",
-      quartet: crowds,
-      target: "<= 2,000",
-    })
-    await room.close()
-  })
-}
-
-// Joins, and the time, CPU time and bytes of one of `rounds`.
-async function joinTogether(
-  target: Target,
-  { id, count, rounds }: { id: string; count: number; rounds: number },
-): Promise<{ readonly ms: number; readonly cpuMs: number; readonly bytes: number }> {
-  const before = await target.ask("usage")
-  let ms = 0
-  let bytes = 0
-  for (let round = 0; round < rounds; round += 1) {
-    const start = performance.now()
-    const all = Array.from({ length: count }, (_, index) => join(target, id, index))
-    const sockets = await Promise.all(all)
-    ms += performance.now() - start
-    bytes += sockets.reduce((sum, socket) => sum + socket.bytes, 0)
-    await Promise.all(sockets.map((socket) => socket.close()))
-  }
-  const after = await target.ask("usage")
-  return { ms: ms / rounds, cpuMs: (after.cpuMs - before.cpuMs) / rounds, bytes: bytes / rounds }
-}
-
-// Resolves when the Welcome has come.
-async function join(target: Target, id: string, index: number): Promise<LoadSocket> {
-  let welcomed: () => void = () => {}
-  const welcome = new Promise<void>((resolve) => {
-    welcomed = resolve
-  })
-  const letter = '{"W'.charCodeAt(2)
-  const socket = await LoadSocket.open(
-    {
-      port: target.port,
-      path: `/api/socket/${id}`,
-      protocol: documentsProtocol,
-      from: addressOf(id),
-    },
-    (buffer, start) => {
-      if (buffer[start + 2] === letter) welcomed()
-    },
-  )
-  socket.send(JSON.stringify({ Join: { client: String(index + 1_000).padStart(22, "B") } }))
-  await welcome
-  return socket
 }

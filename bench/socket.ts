@@ -3,8 +3,8 @@
  * in one process are no narrower than the server under test.
  *
  * Every socket reads into one and the same buffer and hands on where in it a message lies; whoever
- * wants to keep a message copies it. What always holds: `heard` is called once for each text
- * message, in order. No fragments, no compression, no UTF-8 checks: the servers here send neither.
+ * wants to keep a message copies it. What always holds: `heard` is called once for each message,
+ * in order. No fragments, no compression, no UTF-8 checks: the servers here send neither.
  */
 import { connect, type Socket } from "node:net"
 
@@ -19,12 +19,13 @@ export interface Address {
   readonly from?: string | undefined
 }
 
-/** A text message: the bytes of `buffer` from `start` to `end`, until this call returns. */
+/** A message: the bytes of `buffer` from `start` to `end`, until this call returns. */
 export type Heard = (buffer: Buffer, start: number, end: number) => void
 
 // All sockets of the process: what is read is used up before the next one is read.
 const shared = Buffer.allocUnsafe(1024 * 1024)
 const textFrame = 0x81
+const binaryFrame = 0x82
 const closeOpcode = 8
 const pingOpcode = 9
 const emptyPong = Buffer.from([0x8a, 0x80, 0, 0, 0, 0])
@@ -91,9 +92,12 @@ export class LoadSocket {
 
   /** Sends text messages in one write. */
   send(...texts: readonly string[]): void {
-    const frames = texts.map(frameOf)
-    const [first] = frames
-    if (first !== undefined) this.#socket.write(frames.length === 1 ? first : Buffer.concat(frames))
+    this.#write(texts.map((text) => frameOf(textFrame, Buffer.from(text))))
+  }
+
+  /** Sends binary messages in one write. */
+  sendBytes(...messages: readonly Uint8Array[]): void {
+    this.#write(messages.map((message) => frameOf(binaryFrame, message)))
   }
 
   /** Resolves when the connection is gone. */
@@ -102,6 +106,11 @@ export class LoadSocket {
     const gone = new Promise((resolve) => this.#socket.once("close", resolve))
     this.#socket.end(emptyClose)
     await gone
+  }
+
+  #write(frames: readonly Buffer[]): void {
+    const [first] = frames
+    if (first !== undefined) this.#socket.write(frames.length === 1 ? first : Buffer.concat(frames))
   }
 
   #read(length: number): void {
@@ -131,8 +140,9 @@ export class LoadSocket {
             : buffer.readUInt32BE(at + 6) // no message here has 4 GB
       const end = at + header + size
       if (end > length) break
-      if (buffer[at] === textFrame) this.#heard(buffer, at + header, end)
-      else this.#control((buffer[at] ?? 0) & 0x0f, buffer.subarray(at + header, end))
+      const first = buffer[at]
+      if (first === textFrame || first === binaryFrame) this.#heard(buffer, at + header, end)
+      else this.#control((first ?? 0) & 0x0f, buffer.subarray(at + header, end))
       at = end
     }
     return at
@@ -165,12 +175,12 @@ export class LoadSocket {
   }
 }
 
-// A masked text frame. The mask is zero: the far end unmasks all the same, and we need not mask.
-function frameOf(text: string): Buffer {
-  const size = Buffer.byteLength(text)
+// A masked frame. The mask is zero: the far end unmasks all the same, and we need not mask.
+function frameOf(first: number, payload: Uint8Array): Buffer {
+  const size = payload.length
   const header = size < 126 ? 2 : size < 65_536 ? 4 : 10
   const frame = Buffer.allocUnsafe(header + 4 + size)
-  frame[0] = textFrame
+  frame[0] = first
   if (header === 2) {
     frame[1] = 0x80 | size
   } else if (header === 4) {
@@ -181,7 +191,7 @@ function frameOf(text: string): Buffer {
     frame.writeBigUInt64BE(BigInt(size), 2)
   }
   frame.fill(0, header, header + 4)
-  frame.write(text, header + 4)
+  frame.set(payload, header + 4)
   return frame
 }
 
