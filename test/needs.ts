@@ -1,6 +1,7 @@
 /**
- * What the tests need from the distribution: Chromium. Installs it when it is missing and this
- * process may (root, with apt-get); otherwise says loudly what will be skipped. Runs before `npm test`.
+ * What the tests need from the distribution: Chromium and redis-server. Installs what is missing when
+ * this process may (root, with apt-get); otherwise says loudly what will be skipped. Runs before
+ * `npm test`.
  */
 import { execFileSync, spawnSync } from "node:child_process"
 import { accessSync, constants } from "node:fs"
@@ -28,6 +29,11 @@ export function findChromium(): string | undefined {
   return find(chromiumNames)
 }
 
+/** The path of redis-server, or undefined where it is not installed. */
+export function findRedis(): string | undefined {
+  return find(["redis-server"])
+}
+
 /** Installs `name` with apt-get. Says what it does, and what came of it. */
 function install(name: string): void {
   process.stderr.write(`tests: ${name} is missing; installing the distribution's package\n`)
@@ -48,6 +54,13 @@ if (import.meta.main) {
     process.stderr.write(
       "\n*** tests: Chromium is missing and cannot be installed here (needs root and apt-get).\n" +
         "*** All tests of the page will be SKIPPED. Install the package chromium to run them.\n\n",
+    )
+  }
+  if (findRedis() === undefined && mayInstall) install("redis-server")
+  if (findRedis() === undefined) {
+    process.stderr.write(
+      "\n*** tests: redis-server is missing and cannot be installed here (needs root and apt-get).\n" +
+        "*** All tests of the bus over Redis will be SKIPPED. Install the package redis-server to run them.\n\n",
     )
   }
 }

@@ -41,3 +41,43 @@ export function checked<const Schema extends TSchema>(
     throw new WireError("bad-message", `a message of this kind looks like ${example}`)
   }
 }
+
+/** What of a value is wrong, where a protocol tells so: a JSON pointer, and what was expected there. */
+export interface Misfit {
+  readonly field: string
+  readonly reason: string
+}
+
+/**
+ * Like `checked`, for a protocol that names the field: gives the value back, or what is wrong with
+ * it. Finding that out takes far longer than the check and is done only when it failed.
+ */
+export function examined<const Schema extends TSchema>(
+  schema: Schema,
+): (
+  value: unknown,
+) =>
+  | { readonly fits: true; readonly value: Static<Schema> }
+  | { readonly fits: false; readonly misfit: Misfit } {
+  const validator = Compile(schema)
+  return (value) => {
+    // The compiled check proves just this type; typebox cannot say so for a generic schema.
+    if (validator.Check(value)) return { fits: true, value: value as Static<Schema> }
+    // Of a union typebox tells each branch: the deepest place is the one that was meant.
+    const found = [...validator.Errors(value)].sort(
+      (a, b) => b.instancePath.split("/").length - a.instancePath.split("/").length,
+    )[0]
+    const { instancePath = "", params, message = "does not fit" } = found ?? {}
+    const missing = missingOf(params)
+    const field = missing === undefined ? instancePath : `${instancePath}/${missing}`
+    return { fits: false, misfit: { field, reason: message } }
+  }
+}
+
+function missingOf(params: unknown): string | undefined {
+  if (typeof params !== "object" || params === null || !("requiredProperties" in params)) {
+    return undefined
+  }
+  const { requiredProperties: names } = params
+  return Array.isArray(names) && typeof names[0] === "string" ? names[0] : undefined
+}
