@@ -40,6 +40,9 @@ export interface MessageBus {
   getMetrics(): MessageBusMetrics
 }
 
+/** Channels of documents. */
+const ofDocuments = /^lfcc:(doc|yjs):/
+
 class InMemoryMessageBus implements MessageBus {
   readonly counts = { published: 0, received: 0, dropped: 0, subscriptions: 0, attempts: 0 }
   lastPublished: number | undefined
@@ -47,13 +50,18 @@ class InMemoryMessageBus implements MessageBus {
   readonly serverId: string | undefined
   readonly #hub = new MemoryHub()
   #state: ConnectionState = "disconnected"
+  #wasConnected = false
 
   constructor(serverId: string | undefined) {
     this.serverId = serverId
   }
 
   async connect(): Promise<void> {
+    if (this.#state === "connected") return
     this.#state = "connected"
+    // What was said since it was disconnected was heard by nobody.
+    if (this.#wasConnected) this.#hub.gap(undefined)
+    this.#wasConnected = true
   }
 
   async disconnect(): Promise<void> {
@@ -161,7 +169,9 @@ class Joined implements JoinedBus {
 
   subscribe(channel: string, listener: (data: Uint8Array) => void, confirmed?: () => void): Undo {
     const { counts } = this.#owner
-    counts.subscriptions++
+    // What servers say to each other is of no document.
+    const weight = ofDocuments.test(channel) ? 1 : 0
+    counts.subscriptions += weight
     const hear = (data: Uint8Array) => {
       if (this.state === "away") return
       counts.received++
@@ -174,7 +184,7 @@ class Joined implements JoinedBus {
     return () => {
       if (isOver) return
       isOver = true
-      counts.subscriptions--
+      counts.subscriptions -= weight
       forget()
     }
   }

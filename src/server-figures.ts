@@ -14,7 +14,8 @@ export interface RelayHealth {
   /** Replicas and rooms on this server. */
   readonly connections: number
   readonly documents: number
-  /** Rooms in which somebody waits for content, and rooms too large to be followed. */
+  /** Rooms in which something may be missing, or somebody waits for content, and rooms too large to be followed. */
+  readonly dirty: number
   readonly waiting: number
   readonly untracked: number
 }
@@ -42,7 +43,14 @@ export interface Standing {
   readonly services: Readonly<Record<string, { readonly ok: boolean }>>
 }
 
-const noRelay: RelayHealth = { ok: true, connections: 0, documents: 0, waiting: 0, untracked: 0 }
+const noRelay: RelayHealth = {
+  ok: true,
+  connections: 0,
+  documents: 0,
+  dirty: 0,
+  waiting: 0,
+  untracked: 0,
+}
 
 /** The answer of `/health` (SV23, RL111): 200 where all is well and newcomers are welcome. */
 export function healthAnswer(standing: Standing): HttpAnswer {
@@ -68,7 +76,7 @@ export function healthAnswer(standing: Standing): HttpAnswer {
       failures: probe.failures,
     },
     queue: { messages: bus.queuedMessages, bytes: bus.queuedBytes, dropped: bus.dropped },
-    rooms: { dirty: 0, waiting: relay.waiting, untracked: relay.untracked },
+    rooms: { dirty: relay.dirty, waiting: relay.waiting, untracked: relay.untracked },
     store: { ok: isStoreWell },
     bus: { ok: probe.ok },
     services,

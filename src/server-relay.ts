@@ -103,7 +103,7 @@ export function createRelay(ground: RelayGround): RelayPart {
     },
     stats: () => ({
       "redis.connection_state": bus.figures.connection,
-      "relay.remote_messages": 0,
+      "relay.remote_messages": relay.counts.remoteMessages,
       "relay.snapshot_requests": relay.counts.requests.sum,
       "relay.active_documents": relay.size,
     }),

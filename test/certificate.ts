@@ -10,7 +10,8 @@ export function selfSigned(): { readonly cert: string; readonly key: string } | 
   const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")]
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
   const words = ["req", "-x509", ...curve, "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
-  const { status } = spawnSync("openssl", [...words, "-keyout", key, "-out", cert])
+  const names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+  const { status } = spawnSync("openssl", [...words, ...names, "-keyout", key, "-out", cert])
   try {
     if (status !== 0) return undefined
     return { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { connect } from "node:net"
-import { test } from "node:test"
+import { type TestContext, test } from "node:test"
 import { SignJWT } from "jose"
 import { WebSocket } from "ws"
 import { WebsocketProvider } from "y-websocket"
@@ -104,19 +104,22 @@ test("RL76, RL117 tells a broken line from a goodbye by the socket's own word", 
   assert.ok(program.clock.now() - before >= 2_000)
 })
 
+/** An unmodified client with this document. */
+function connects(t: TestContext, program: Program, doc: Y.Doc): void {
+  const options = { disableBc: true, WebSocketPolyfill: WebSocket as never } // theirs is the browser's type
+  const provider = new WebsocketProvider(`${program.url}/collab`, "notes", doc, options)
+  t.after(() => {
+    provider.destroy()
+    // Its awareness keeps a timer as long as there is the document.
+    doc.destroy()
+  })
+}
+
 test("RL117 carries Yjs between unmodified clients", async (t) => {
   const program = await Program.start(t, {}, () => ({ dialect: "yjs" }))
   const [one, two] = [new Y.Doc(), new Y.Doc()]
   one.getText("t").insert(0, "hello")
-  for (const doc of [one, two]) {
-    const options = { disableBc: true, WebSocketPolyfill: WebSocket as never } // theirs is the browser's type
-    const provider = new WebsocketProvider(`${program.url}/collab`, "notes", doc, options)
-    t.after(() => {
-      provider.destroy()
-      // Its awareness keeps a timer as long as there is the document.
-      doc.destroy()
-    })
-  }
+  for (const doc of [one, two]) connects(t, program, doc)
   await program.passes(() => two.getText("t").toString() === "hello")
   two.getText("t").insert(5, " world")
   await program.passes(() => one.getText("t").toString() === "hello world")
@@ -312,6 +315,51 @@ test("RL6, RL37 lets one far end of two relays on one bus fill a new room", asyn
   assert.deepEqual([granted?.["seed"], other?.["seed"]], [true, undefined])
 })
 
+test("RL6, RL117 carries joins, content, changes and presence between two relays on one bus", async (t) => {
+  const bus = createInMemoryMessageBus()
+  const one = await Program.start(t, { redisAdapter: bus, serverId: "server-1" })
+  const two = await Program.start(t, { redisAdapter: bus, serverId: "server-2" })
+  // Time passes in both at once.
+  const passes = <T>(look: () => T | undefined | false) =>
+    one.passes(() => {
+      two.clock.turn(10)
+      return look()
+    })
+  const ada = await one.joins("/notes?as=ada", { hasSnapshot: true })
+  const bob = await two.joins("/notes?as=bob")
+  const { requestId } = (await passes(() => ada.all("SNAPSHOT_REQUEST")[0])).payload ?? {}
+  ada.says("SNAPSHOT_RESPONSE", { payload: { requestId, snapshot: "AQID", isBase64: true } })
+  const answer = await passes(() => bob.all("SNAPSHOT_RESPONSE")[0])
+  assert.equal(answer.payload?.["snapshot"], "AQID")
+  assert.deepEqual(
+    [ada.all("JOIN"), bob.all("JOIN")].map((all) => all.map(({ senderId }) => senderId)),
+    [["bob"], ["ada"]],
+  )
+  bob.writes("BAU=")
+  const change = await passes(() => ada.all("CRDT_UPDATE")[0])
+  assert.deepEqual([change["bytesB64"], change.senderId], ["BAU=", "bob"])
+  bob.says("PRESENCE", { payload: { status: "idle" } })
+  assert.deepEqual((await passes(() => ada.all("PRESENCE")[0])).payload, { status: "idle" })
+  bob.socket.close(1000)
+  assert.equal((await passes(() => ada.all("LEAVE")[0])).senderId, "bob")
+  assert.ok(bus.getMetrics().messagesPublished > 0)
+})
+
+test("RL6, RL117 carries Yjs between two relays on one bus", async (t) => {
+  const bus = createInMemoryMessageBus()
+  const yjs = () => ({ dialect: "yjs" }) as const
+  const one = await Program.start(t, { redisAdapter: bus, serverId: "server-1" }, yjs)
+  const two = await Program.start(t, { redisAdapter: bus, serverId: "server-2" }, yjs)
+  const [left, right] = [new Y.Doc(), new Y.Doc()]
+  left.getText("t").insert(0, "hello")
+  connects(t, one, left)
+  connects(t, two, right)
+  await one.passes(() => {
+    two.clock.turn(10)
+    return right.getText("t").toString() === "hello"
+  })
+})
+
 test("RL40 lets nobody fill a room in the first five seconds of a program", async () => {
   const clock = new HandClock()
   const began = clock.now()
@@ -348,7 +396,7 @@ test("RL111 says how it is, and never well when it is not", async (t) => {
     ok: true,
     status: "healthy",
     serverId: "server-1",
-    redis: { configured: false, connected: false, activeSubscriptions: 0 },
+    redis: { configured: false, connected: false, activeSubscriptions: 1 },
     connections: 1,
     documents: 1,
     rooms: { waiting: 0, untracked: 0 },

@@ -8,10 +8,11 @@ import { once } from "node:events"
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
 import type { TestContext } from "node:test"
 import { createClient } from "@redis/client"
-import type { BusLimits } from "../src/bus/bus.ts"
+import type { Bus, BusLimits } from "../src/bus/bus.ts"
 import { RedisBus, type RedisOptions } from "../src/bus/redis.ts"
 import { Seal } from "../src/bus/seal.ts"
 import { Log } from "../src/log.ts"
+import type { Answer } from "../src/service.ts"
 import { eventually, temporaryDirectory } from "./harness.ts"
 import { findRedis } from "./needs.ts"
 
@@ -161,6 +162,29 @@ export async function joinBus(
   const { bus } = openBus(t, url, start)
   await eventually(() => bus.state === "ready")
   return bus
+}
+
+// What every message of the bus begins with: format, kind, no flags.
+export const head = Uint8Array.of(1, 2, 0)
+
+/** A message of the bus that says `word`. */
+export const bytes = (word: string): Buffer => Buffer.concat([head, Buffer.from(word)])
+
+/** What a message says. */
+export const text = (data: Uint8Array): string => Buffer.from(data.subarray(head.length)).toString()
+
+/** What is answered to `question`. */
+export function asked<T>(question: (answer: Answer<T>) => void): Promise<T | "away"> {
+  return new Promise(question)
+}
+
+/** All that `bus` hears on `channel`, from when Redis has confirmed it. */
+export async function heardOn(bus: Bus, channel: string): Promise<string[]> {
+  const heard: string[] = []
+  await new Promise<void>((resolve) => {
+    bus.subscribe(channel, (data) => heard.push(text(data)), resolve)
+  })
+  return heard
 }
 
 interface Line {

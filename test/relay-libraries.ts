@@ -55,7 +55,7 @@ export interface Library {
 const quickly = { delay: 40, minDelay: 20, maxDelay: 100 }
 
 /** A WebSocket that can be cut. What fails while it connects is no error of the test's. */
-class Cuttable extends WebSocket {
+export class Cuttable extends WebSocket {
   constructor(url: string, protocols?: string[]) {
     super(url, protocols)
     this.on("error", () => {})

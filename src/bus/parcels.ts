@@ -25,10 +25,6 @@ export interface Parcel {
   readonly pointer: Uint8Array
 }
 
-interface Waiting {
-  readonly data: Uint8Array
-}
-
 const flagsAt = 2
 const flag = 1
 const lateMs = 2_000
@@ -43,7 +39,7 @@ export class Parcels {
   static readonly keptMs = 30_000
   readonly #world: ParcelWorld
   /** What came on a channel behind a parcel that is being fetched. */
-  readonly #behind = new Map<string, Waiting[]>()
+  readonly #behind = new Map<string, Uint8Array[]>()
   readonly #own = new Set<string>()
   #messages = 0
   #bytes = 0
@@ -70,9 +66,8 @@ export class Parcels {
     if (this.#messages >= behindMessages || this.#bytes + data.length > behindBytes) {
       return this.#world.missed(channel)
     }
-    behind.push({ data })
-    this.#messages++
-    this.#bytes += data.length
+    behind.push(data)
+    this.#count([data], 1)
   }
 
   /** The connection ended: nothing is fetched any more. */
@@ -91,7 +86,7 @@ export class Parcels {
   }
 
   #fetch(channel: string, id: string): void {
-    const behind: Waiting[] = []
+    const behind: Uint8Array[] = []
     this.#behind.set(channel, behind)
     const settle = (data: Uint8Array | undefined) => {
       callOff()
@@ -108,17 +103,22 @@ export class Parcels {
     )
   }
 
-  #goOn(channel: string, behind: readonly Waiting[]): void {
-    for (const [index, { data }] of behind.entries()) {
-      this.#messages--
-      this.#bytes -= data.length
+  #goOn(channel: string, behind: readonly Uint8Array[]): void {
+    this.#count(behind, -1)
+    for (const [index, data] of behind.entries()) {
       this.#work(channel, data)
       const later = this.#behind.get(channel)
       if (later === undefined) continue
       // Another parcel: the rest waits for that one.
-      later.push(...behind.slice(index + 1))
-      return
+      const rest = behind.slice(index + 1)
+      later.push(...rest)
+      return this.#count(rest, 1)
     }
+  }
+
+  #count(messages: readonly Uint8Array[], sign: 1 | -1): void {
+    this.#messages += sign * messages.length
+    for (const { length } of messages) this.#bytes += sign * length
   }
 }
 

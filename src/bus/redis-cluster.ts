@@ -9,6 +9,12 @@ import type { Lines, ScriptInput, Told } from "./lines.ts"
 import { RedisLines, type SlotRange } from "./redis-lines.ts"
 import { slotOf, taggedName } from "./slots.ts"
 
+/** Connections to one Redis, or to the cluster that several addresses belong to. Not open yet. */
+export function linesTo(urls: readonly string[], told: Told): Lines {
+  const [url = ""] = urls
+  return urls.length > 1 ? new RedisCluster(urls, told) : new RedisLines(url, told)
+}
+
 /** A slot may be on its way while we ask. */
 const triesLimit = 4
 
@@ -148,7 +154,6 @@ export class RedisCluster implements Lines {
   #learn(thrown: unknown): boolean {
     const [, slot, place] = /^MOVED (\d+) (\S+)$/.exec(String(Object(thrown).message)) ?? []
     if (slot === undefined || place === undefined) return false
-    // The one that was asked says so of itself with an empty host.
     if (!this.#masters.has(place)) {
       this.#end("the masters of the cluster have changed")
       return false

@@ -13,8 +13,7 @@ import { type After, type Lines, sentenceOf } from "./lines.ts"
 import { type Message, Outbox } from "./outbox.ts"
 import { Parcels } from "./parcels.ts"
 import { Probes } from "./probes.ts"
-import { RedisCluster } from "./redis-cluster.ts"
-import { RedisLines } from "./redis-lines.ts"
+import { linesTo } from "./redis-cluster.ts"
 import { claimScript, putScript, readClaim, renewScript, textOf } from "./redis-scripts.ts"
 import type { Seal } from "./seal.ts"
 import { Subscriptions } from "./subscriptions.ts"
@@ -203,13 +202,12 @@ export class RedisBus implements CountedBus {
 
   #connect(): void {
     const { urls, after } = this.#options
-    const [url = ""] = urls
     const told = {
       message: (channel: string, data: Uint8Array) => this.#receive(channel, data),
       moved: (channel: string) => this.#renew(channel),
       ended: (why: string) => isOurs() && this.#end(why),
     }
-    const lines: Lines = urls.length > 1 ? new RedisCluster(urls, told) : new RedisLines(url, told)
+    const lines = linesTo(urls, told)
     const isOurs = () => this.#lines === lines
     this.#lines = lines
     this.#callOff = after(openMs, () => this.#end("it does not answer"))
@@ -240,6 +238,7 @@ export class RedisBus implements CountedBus {
     this.#isAgain = true
     // First the gap: whoever hears of it makes himself known before what waited arrives.
     this.#tellAll(this.#gapEars, undefined)
+    if (this.#lines !== lines) return
     this.#outbox.begin(firstChannel)
     this.#subscriptions.begin(lines, channels)
   }
@@ -307,7 +306,7 @@ export class RedisBus implements CountedBus {
   }
 
   #receive(channel: string, sealed: Uint8Array): void {
-    const data = this.#open(channel, sealed)
+    const data = this.#isClosed ? undefined : this.#open(channel, sealed)
     if (data === undefined) return
     if (this.#probes.isFor(channel)) return this.#probes.hear(channel, data, this.#options.now())
     this.#counts.received++

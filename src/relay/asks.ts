@@ -121,7 +121,7 @@ export class Asks<O extends Outlet<never>> {
     if (this.wishes.length > 0) return undefined
     for (const replica of this.#replicas) {
       const isFree = replica.asked.length === 0 && replica.restsUntil <= now
-      if (isFree && replica.standing === "holder") return replica
+      if (isFree && replica.standing === "holder" && !replica.isFar) return replica
     }
     return undefined
   }
@@ -183,7 +183,7 @@ export class Asks<O extends Outlet<never>> {
       for (const ask of replica.asked) {
         if (ask.state === "late" || ask.at + this.#limits.askMs > now) continue
         replica.missed++
-        if (replica.missed >= missesLimit) replica.restsUntil = now + restMs
+        if (replica.missed >= missesLimit && !replica.isFar) replica.restsUntil = now + restMs
         this.#again(replica, ask)
         ask.state = "late"
       }
@@ -235,13 +235,16 @@ export class Asks<O extends Outlet<never>> {
     else this.#rests.set(group, { from: until, spentUntil: 0 })
   }
 
-  /** The one with the fewest open asks who may answer one of `wishes`; among equals the one longest here (RL29). */
+  /**
+   * The one with the fewest open asks who may answer one of `wishes`; among equals the one longest
+   * here (RL29). One that stands for another server is asked where nobody here can be (RL21).
+   */
   #holderFor(wishes: readonly Wish<O>[], now: number): Replica<O> | undefined {
     let best: Replica<O> | undefined
     for (const replica of this.#replicas) {
       if (replica.standing === "newcomer" || replica.restsUntil > now) continue
       if (replica.asked.length >= this.#limits.asksPerReplica) continue
-      if (best !== undefined && replica.asked.length >= best.asked.length) continue
+      if (best !== undefined && !isBetter(replica, best)) continue
       const suits = wishes.some(
         ({ asker }) => asker !== replica && this.#manner.suits(replica, asker),
       )
@@ -266,4 +269,9 @@ export class Asks<O extends Outlet<never>> {
     if (ask !== undefined && this.#out.get(ask.group) === ask) this.#out.delete(ask.group)
     if (replica.asked.every(({ state }) => state === "late")) this.#busy.delete(replica)
   }
+}
+
+function isBetter<O extends Outlet<never>>(one: Replica<O>, other: Replica<O>): boolean {
+  if (one.isFar !== other.isFar) return other.isFar
+  return one.asked.length < other.asked.length
 }

@@ -11,9 +11,10 @@ import { Batches } from "./batches.ts"
 import type { Content } from "./content.ts"
 import type { Counts } from "./counts.ts"
 import { fanOut, type Spread } from "./fan-out.ts"
+import type { Far } from "./far.ts"
 import type { RelayOptions } from "./limits.ts"
 import type { Replica, YjsOutlet } from "./replica.ts"
-import { spansOf } from "./spans.ts"
+import { type Span, spansOf } from "./spans.ts"
 import { coversSpans, emptyVector, isEmptyUpdate, shareClient, type Vector } from "./vectors.ts"
 
 /** The parts of a room that changes pass through. */
@@ -23,6 +24,8 @@ export interface ChangeWorld {
   readonly replicas: ReadonlySet<Replica>
   readonly asks: Asks<YjsOutlet>
   readonly content: Content
+  /** The room on other servers. */
+  readonly far: Pick<Far, "publish" | "want">
   /** There is content. */
   filled(now: number): void
   rouse(): void
@@ -33,9 +36,13 @@ export class Changes {
   readonly #batches: Batches<Spread>
 
   constructor(world: ChangeWorld) {
-    const { options, replicas, counts } = world
+    const { options, replicas, counts, far } = world
     this.#world = world
-    this.#batches = new Batches(options, (changes) => fanOut(changes, replicas, counts))
+    this.#batches = new Batches(options, (changes) => {
+      // An acknowledged change was given to the bus, too (RL120).
+      far.publish(changes)
+      fanOut(changes, replicas, counts)
+    })
   }
 
   /** A change. Throws WireError for bytes that are no update, and for too many. */
@@ -50,9 +57,10 @@ export class Changes {
       const sentence = `a change holds at most ${options.frameLimitBytes} bytes, this one has ${update.length}`
       if (!options.limitsDryRun) throw new WireError("too-large", sentence)
     }
-    const reach = content.add(spansOf(update), replica)
+    const spans = spansOf(update)
+    const reach = content.add(spans, replica)
     replica.hasWritten = true
-    if (reach === "gap") this.#askForGap(replica, now)
+    if (reach === "gap") this.#askForGap(replica, spans, now)
     const isMergeable = reach === "contiguous"
     this.#spread({ from: replica, update, isMergeable, isAwaited: true }, now)
   }
@@ -80,11 +88,32 @@ export class Changes {
     } else if (isAwaited) this.#judge(replica, true)
   }
 
-  /** Asks "what do you have that the others lack?" So offline edits arrive (RL24). Who answers nothing is asked no more. */
-  pull(replica: Replica, purpose: "joining" | "gap", now: number): void {
+  /** A change of a replica on another server. Throws WireError for bytes that are no update. */
+  hear(update: Uint8Array, now: number): void {
+    const { content, far } = this.#world
+    if (isEmptyUpdate(update)) return
+    const spans = spansOf(update)
+    const reach = content.add(spans, far)
+    if (reach === "gap") far.want(spans)
+    if (content.isStale(update)) return
+    this.#spread(
+      { from: undefined, update, isMergeable: reach === "contiguous", isAwaited: false },
+      now,
+    )
+  }
+
+  /**
+   * Asks "what do you have that the others lack?" So offline edits arrive (RL24). Who answers
+   * nothing is asked no more. `beyond` is what the others have, where that is less than what is
+   * tracked here.
+   */
+  pull(
+    replica: Replica,
+    { purpose, now, beyond }: { purpose: "joining" | "gap"; now: number; beyond?: Uint8Array },
+  ): void {
     if (replica.asked.length >= this.#world.options.asksPerReplica) return
     this.#world.asks.note(replica, purpose, now)
-    replica.outlet.send({ kind: "step1", vector: this.#world.content.encoded })
+    replica.outlet.send({ kind: "step1", vector: beyond ?? this.#world.content.encoded })
   }
 
   /** A newcomer's vector: is it of this document (RL41)? Throws WireError "diverged" where that is refused. */
@@ -117,16 +146,16 @@ export class Changes {
   }
 
   /** Often it is the sender of a change who has what it builds on (RL44). */
-  #askForGap(replica: Replica, now: number): void {
-    const { counts, asks } = this.#world
+  #askForGap(replica: Replica, spans: readonly Span[], now: number): void {
+    const { counts, asks, far } = this.#world
     counts.gaps.add("replica")
-    if (asks.isAsked(replica, "gap")) return
-    this.pull(replica, "gap", now)
+    far.want(spans)
+    if (!asks.isAsked(replica, "gap")) this.pull(replica, { purpose: "gap", now })
   }
 
   #spread(change: Spread, now: number): void {
     const { counts, options, filled, rouse } = this.#world
-    counts.localMessages++
+    if (change.from !== undefined) counts.localMessages++
     // Merging takes time in what is merged: one sender's megabytes would be everybody's wait.
     const isMergeable = change.isMergeable && change.update.length <= options.windowBytes
     // Added first: whoever is asked because there is content now has been given it before.

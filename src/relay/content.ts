@@ -67,7 +67,7 @@ export class Content {
   }
 
   /** `holder`, the first one, came with `vector`, and has what it wrote meanwhile. What others wrote it may lack. */
-  begin(vector: Vector, holder: object): void {
+  begin(vector: Vector, holder: object | undefined): void {
     this.#tracked = new Map(vector)
     this.#wasHeld = true
     advance(
@@ -75,6 +75,8 @@ export class Content {
       this.#early.filter(({ from }) => from === holder).map(({ span }) => span),
     )
     this.#early = []
+    // What was told before was told to nobody who is a holder now.
+    this.#lastDeletions = undefined
     this.#bound()
   }
 

@@ -41,6 +41,10 @@ export class Counts {
   readonly backpressure = new Tally<"paused" | "coalesced">()
   /** Suspicions that something is missing: a replica's change that came too early, or another server's. */
   readonly gaps = new Tally<"replica" | "hole" | "news" | "difference">()
+  /** Times that other servers were asked for what may be missing. */
+  resyncs = 0
+  /** Counted messages of other servers that had come before. */
+  duplicates = 0
   /** What servers sent each other to mend them. */
   resyncBytes = 0
   /** Messages of other servers. */

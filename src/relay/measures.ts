@@ -59,6 +59,13 @@ export function measure(metrics: Metrics, { relay, dialects }: Measured): void {
     "Changes that left together",
     [1, 2, 5, 10, 20, 50],
   )
+  counter("remote_messages", "Messages of other servers", () => counts.remoteMessages)
+  counter("resync_bytes", "What others sent because it was missing here", () => counts.resyncBytes)
+  gauge("rooms_dirty", "Rooms in which something may be missing", () => relay.dirty)
+  counter("resyncs", "Times another server was asked for what may be missing", () => counts.resyncs)
+  counter("duplicates", "Messages of other servers that came twice", () => counts.duplicates)
+  counter("unknown_origin", "Messages of servers that are not known", () => counts.unknownOrigins)
+  counter("echoes", "Our own messages, come back", () => counts.echoes)
   counter("seed_grants", "Replicas that were let fill a new room", () => counts.seedGrants)
   counter("seed_held", "Replicas that were told empty without the grant", () => counts.seedHeld)
   counter("divergence", "Newcomers with another history than their room", () => counts.divergences)

@@ -55,13 +55,7 @@ export class Membership {
 
   /** A text for the programs at the other ends. Who is behind does not get it. */
   stateless(text: string): void {
-    const { counts } = this.#relay
-    counts.localMessages++
-    for (const each of this.#room.replicas) {
-      if (each === this.replica || each.outlet.behind) continue
-      counts.delivered++
-      each.outlet.stateless(text)
-    }
+    this.#room.say(text, this.replica)
   }
 
   /** It sent so many bytes. Returns the ms for which it is not read then, since its room is over its rate (RL91). */

@@ -13,17 +13,30 @@ import type { Copy } from "./copies.ts"
 import { lackedOf, vectorOf } from "./copies-merge.ts"
 import type { RoomCopy } from "./copies-room.ts"
 import type { Counts } from "./counts.ts"
+import type { Far } from "./far.ts"
 import type { RelayOptions } from "./limits.ts"
 import type { Replica, YjsOutlet } from "./replica.ts"
 import type { Seeds } from "./seeds.ts"
 import { spansOf } from "./spans.ts"
-import { decodeVector, emptyUpdate, emptyVector, type Vector } from "./vectors.ts"
+import {
+  advance,
+  decodeVector,
+  emptyUpdate,
+  emptyVector,
+  encodeVector,
+  minimum,
+  type Vector,
+} from "./vectors.ts"
 
 /** The parts of a room that newcomers are served from. */
 export interface NewcomerWorld {
   readonly options: RelayOptions
   readonly counts: Counts
   readonly replicas: ReadonlySet<Replica>
+  /** Replicas here, and what stands for other servers. */
+  readonly everyone: ReadonlySet<Replica>
+  /** The room on other servers. */
+  readonly far: Pick<Far, "standing" | "hasContent" | "vector" | "stand" | "doubt">
   readonly asks: Asks<YjsOutlet>
   readonly seeds: Seeds
   readonly content: Content
@@ -32,8 +45,8 @@ export interface NewcomerWorld {
   readonly marksUnknownUntil: number
   /** Whether `holder` may be asked on behalf of `asker`. */
   suits(holder: Replica, asker: Replica): boolean
-  /** Asks a replica for what it has beyond what is tracked. */
-  pull(replica: Replica, now: number): void
+  /** Asks a replica for what it has beyond what is tracked, or beyond what others have. */
+  pull(replica: Replica, now: number, beyond?: Uint8Array): void
 }
 
 type YjsWish = Wish<YjsOutlet>
@@ -64,24 +77,25 @@ export class Newcomers {
     return has === undefined ? emptyVector : decodeVector(has, this.#world.options.vectorBytes)
   }
 
-  /** Whether somebody here may answer `asker`. */
+  /** Whether somebody here or elsewhere may answer `asker`. */
   isAnswerable(asker: Replica): boolean {
-    const { replicas, suits } = this.#world
-    for (const each of replicas) if (each !== asker && suits(each, asker)) return true
+    const { everyone, suits } = this.#world
+    for (const each of everyone) if (each !== asker && suits(each, asker)) return true
     return false
   }
 
   /** Serves whoever waits, as far as it can be served now. */
   serve(now: number): void {
-    const { asks, content } = this.#world
+    const { asks, content, far, replicas } = this.#world
     if (asks.waiting.length === 0) return
-    if (content.tracked === undefined) this.#adopt(now)
+    if (content.tracked === undefined && !far.hasContent) this.#adopt(now)
     for (const wish of asks.waiting) this.#relieve(wish)
-    if (content.isThere) asks.serve(now)
+    if (content.isThere || far.hasContent) asks.serve(now)
     for (const wish of [...asks.waiting]) {
       // The first who is told that there is nothing has what the next ones ask for.
-      if (content.isThere && this.holders > 0) break
-      if (asks.waiting.includes(wish)) this.#begin(wish, now)
+      if ((content.isThere && this.holders > 0) || far.hasContent) break
+      // What stands for another server is answered by who has content, or told that nobody has.
+      if (replicas.has(wish.asker) && asks.waiting.includes(wish)) this.#begin(wish, now)
     }
     if (content.isThere) asks.serve(now)
   }
@@ -95,20 +109,26 @@ export class Newcomers {
     ask: Ask<YjsOutlet>,
     { update, now }: { readonly update: Uint8Array; readonly now: number },
   ): void {
-    const { asks, replicas, suits, counts } = this.#world
+    const { asks, everyone, suits, counts } = this.#world
     try {
       spansOf(update)
     } catch (thrown) {
       asks.refuse(holder, ask, now)
       throw thrown
     }
+    const isLess = holder.isFar && this.holders > 0
     for (const wish of ask.wishes) {
       const { asker } = wish
-      if (!replicas.has(asker)) continue
+      if (!everyone.has(asker)) continue
       if (!suits(holder, asker)) {
         if (ask.state === "open") asks.wish(wish)
+      } else if (isLess) {
+        // Somebody here has come to have it, who may have more: that one answers.
+        if (ask.state === "open") asks.wish(wish)
+        counts.delivered++
+        asker.outlet.send({ kind: "update", update })
       } else if (!this.#served.has(wish)) {
-        counts.requests.add("local")
+        counts.requests.add(holder.isFar ? "remote" : "local")
         this.#give(wish, update)
       } else {
         // It was served by another, and was told "synced" then: this brings what that one lacked.
@@ -116,6 +136,25 @@ export class Newcomers {
         asker.outlet.send({ kind: "update", update })
       }
     }
+    if (holder.isFar && !isLess) this.#brought(ask.wishes, update, now)
+  }
+
+  /** The answer of another server: who got it has what stood there, and may have more (RL24). */
+  #brought(wishes: readonly YjsWish[], update: Uint8Array, now: number): void {
+    const { replicas, far, pull } = this.#world
+    const filled = wishes.filter(({ asker }) => replicas.has(asker) && asker.mayWrite)
+    const [first] = filled
+    if (first === undefined) return
+    const vector = new Map(minimum(filled.map(({ has }) => this.vectorOf(has))))
+    advance(vector, spansOf(update))
+    this.#found(undefined, vector, now)
+    const beyond = encodeVector(minimum([far.vector, vector]))
+    for (const { asker, has } of filled) if (has !== undefined) pull(asker, now, beyond)
+    // What came to all of them meanwhile one can tell.
+    if (first.has === undefined && !first.asker.hasWritten) pull(first.asker, now)
+    far.doubt()
+    this.filled(now)
+    far.stand()
   }
 
   /** The room has content from here on; who waited for its seed is served. */
@@ -123,14 +162,16 @@ export class Newcomers {
     if (this.#world.content.isThere) return
     this.#world.content.isThere = true
     this.#world.seeds.filled(now)
+    this.#world.far.stand()
     this.serve(now)
   }
 
   /** Someone left, or may no longer write: a grant of its goes on to someone who is here, if any can be told (RL39). */
   lost(replica: Replica, now: number): void {
-    const { seeds, replicas, content, counts } = this.#world
+    const { seeds, replicas, content, counts, far } = this.#world
     seeds.left(replica)
     if (this.holders === 0) content.end()
+    far.stand()
     if (content.isThere || !seeds.isFree) return
     for (const each of replicas) {
       if (!each.mayWrite || each.standing !== "holder" || !each.outlet.hearsSeeds) continue
@@ -205,8 +246,11 @@ export class Newcomers {
   /** Nobody here has the content: the first who brings some is believed. */
   #adopt(now: number): void {
     const { asks, counts, copy } = this.#world
-    const wish = asks.waiting.find(({ asker, has }) => has !== undefined && asker.mayWrite)
-    if (wish === undefined) return
+    const { far, replicas } = this.#world
+    const wish = asks.waiting.find(
+      ({ asker, has }) => has !== undefined && asker.mayWrite && replicas.has(asker),
+    )
+    if (wish === undefined || (far.standing === "opening" && !this.#isLate(wish, now))) return
     const found = copy.look(now)
     // A copy is given to it first; while none can be looked at, it does not wait for that.
     if (found === "away") copy.owe()
@@ -214,6 +258,7 @@ export class Newcomers {
     counts.requests.add("empty")
     this.#give(wish, emptyUpdate)
     this.#found(wish.asker, this.vectorOf(wish.has), now)
+    far.doubt()
     copy.changed(now)
     this.filled(now)
   }
@@ -246,11 +291,15 @@ export class Newcomers {
     wish.asker.outlet.send({ kind: "update", update })
   }
 
-  /** The first holder. What others wrote before it came, brought, or heard meanwhile, it may lack. */
-  #found(asker: Replica, vector: Vector, now: number): void {
+  /**
+   * Those who have just been given the content have `vector`. What others wrote before they came,
+   * brought, or heard meanwhile, they may lack. `asker` is who was given it alone.
+   */
+  #found(asker: Replica | undefined, vector: Vector, now: number): void {
     const { content, replicas, asks, pull } = this.#world
     content.begin(vector, asker)
-    const bringing = asks.waiting.filter((wish) => content.isThere || wish.has !== undefined)
+    this.#world.far.stand()
+    const bringing = asks.wishes.filter((wish) => content.isThere || wish.has !== undefined)
     const askers = new Set(bringing.map((wish) => wish.asker))
     for (const each of replicas) {
       if (each === asker || !each.mayWrite) continue
@@ -260,9 +309,11 @@ export class Newcomers {
 
   /** A wish for what nobody is known to have (RL33). */
   #begin(wish: YjsWish, now: number): void {
-    const { options, seeds, content, copy } = this.#world
+    const { options, seeds, content, copy, far } = this.#world
     const { asker, since, has } = wish
-    const isLate = now >= since + options.snapshotMs
+    const isLate = this.#isLate(wish, now)
+    if (far.standing === "opening" && !isLate) return
+    if (far.standing === "away" && this.holders === 0) return this.#outlast(wish, now)
     const found = this.holders === 0 ? copy.look(now) : "none"
     if (found === "asked") return
     if (found === "away") {
@@ -288,6 +339,21 @@ export class Newcomers {
     const turn = seeds.ask(asker, now)
     if (turn === "wait" && !isLate) return
     this.#tellEmpty(wish, turn === "yes" ? "first" : "later", now)
+  }
+
+  #isLate({ since }: YjsWish, now: number): boolean {
+    return now >= since + this.#world.options.snapshotMs
+  }
+
+  /** Other servers may have the content, and are out of reach (RL32). */
+  #outlast(wish: YjsWish, now: number): void {
+    const { options } = this.#world
+    if (!this.#told.has(wish)) {
+      this.#told.add(wish)
+      wish.asker.outlet.notice({ kind: "room", state: "outage" })
+    }
+    const isEmpty = wish.has === undefined && options.outageAnswer === "empty"
+    if (isEmpty && this.#isLate(wish, now)) this.#tellEmpty(wish, "later", now)
   }
 
   #tellEmpty(wish: YjsWish, turn: "first" | "later", now: number): void {

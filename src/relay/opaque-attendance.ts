@@ -1,49 +1,29 @@
 /**
  * Who is in an opaque room, under which name, and what each shows of itself.
  *
- * What always holds: a name belongs to one user, who may be here with several replicas. The others
- * are told JOIN with the first of them and LEAVE with the last (RL12, RL13); a name whose line broke
- * stays for `presenceGraceMs`, so that a reconnect is neither (RL76). Of each name the last state is
- * kept, for those who come and those who are behind.
+ * What always holds: a name belongs to one user, who may be here and elsewhere with several replicas.
+ * The others are told JOIN with the first of them and LEAVE with the last (RL12, RL13); a name whose
+ * line broke, or whose server died, stays for `presenceGraceMs`, so that a reconnect is neither
+ * (RL76). Of each name the last state is kept, for those who come and those who are behind.
  */
-
-import type { Role } from "../service.ts"
+import type { FarName } from "../wire/bus-opaque.ts"
 import { WireError } from "../wire/error.ts"
-import type { ToOpaque } from "../wire/relay.ts"
-import type { Counts } from "./counts.ts"
 import { fanOut, type OpaqueReplica, type Told } from "./opaque-fan-out.ts"
+import type { FarNames } from "./opaque-far.ts"
+import {
+  type AttendanceLimits,
+  type AttendanceWorld,
+  farNameOf,
+  isBorne,
+  isSame,
+  joinOf,
+  newSender,
+  type Sender,
+} from "./opaque-senders.ts"
+import { Versions } from "./opaque-versions.ts"
 
-export interface AttendanceLimits {
-  readonly presenceRowsPerRoom: number
-  readonly presenceWindowMs: number
-  readonly presenceGraceMs: number
-}
-
-/** What it needs of its room. */
-export interface AttendanceWorld {
-  readonly counts: Counts
-  /** What a replica changed arrives before what it shows afterwards (RL17): changes that wait leave now. */
-  lead(): void
-}
-
-/** A name, and who bears it. */
-interface Sender {
-  readonly id: string
-  readonly subject: string | undefined
-  role: Role
-  /** Of its JOIN, in the sender's own ms. */
-  readonly ts: number
-  readonly replicas: Set<OpaqueReplica>
-  shown: Shown | undefined
-  /** Set when its last line broke: it leaves then, unless it comes back. */
-  orphanedUntil: number | undefined
-}
-
-/** The last PRESENCE of a name. */
-interface Shown {
-  readonly by: OpaqueReplica
-  readonly message: ToOpaque
-}
+/** Places at a server that does not renew them go. */
+const farMs = 30_000
 
 /** A replica, as it is known here. */
 interface Guest {
@@ -63,11 +43,15 @@ export class Attendance {
   #windowUntil = 0
   /** Names of which a state is kept. */
   #rows = 0
+  readonly #versions: Versions
+  /** When each server last spoke of its names, in ms since 1970. */
+  readonly #heardAt = new Map<string, number>()
 
   constructor(docId: string, limits: AttendanceLimits, world: AttendanceWorld) {
     this.#docId = docId
     this.#limits = limits
     this.#world = world
+    this.#versions = new Versions(() => world.busNow())
   }
 
   /** The name under which `replica` is here. */
@@ -89,23 +73,16 @@ export class Attendance {
     const known = this.#senders.get(id)
     if (known !== undefined && !isSame(known, replica)) this.#end(known, ts)
     if (known === undefined) this.#makeRoom(ts)
-    const sender = this.#senders.get(id) ?? {
-      id,
-      subject,
-      role,
-      ts,
-      replicas: new Set(),
-      shown: undefined,
-      orphanedUntil: undefined,
-    }
+    const sender = this.#senders.get(id) ?? newSender({ id, subject, role, ts })
     this.#giveTable(replica, sender)
     if (!this.#senders.has(id)) {
       this.#senders.set(id, sender)
-      this.#tell({ from: undefined, message: this.#joinOf(sender) })
+      this.#tell({ from: undefined, message: joinOf(this.#docId, sender) })
     }
     sender.replicas.add(replica)
     sender.orphanedUntil = undefined
     this.#guests.set(replica, { sender, missed: new Set() })
+    if (sender.version === 0) this.#tellPlace(sender)
   }
 
   /** It is gone: its name leaves at once if it said goodbye, after a grace if its line broke. `ts` is the sender's. */
@@ -120,7 +97,8 @@ export class Attendance {
     this.#guests.delete(replica)
     sender.replicas.delete(replica)
     if (sender.replicas.size > 0) return
-    if (how === "clean") this.#end(sender, ts)
+    if (sender.places.size > 0) this.#tellGone(sender, ts)
+    else if (how === "clean") this.#end(sender, ts)
     else sender.orphanedUntil = now + this.#limits.presenceGraceMs
   }
 
@@ -137,23 +115,56 @@ export class Attendance {
       this.#rows++
     }
     const stamp = { docId: this.#docId, senderId: sender.id, ts }
-    sender.shown = { by: replica, message: { kind: "presence", ...stamp, payload } }
+    const message = { kind: "presence", ...stamp, payload } as const
+    sender.version = this.#versions.next()
+    sender.shown = { by: replica, version: sender.version, message }
     this.#changed.add(sender)
-    if (this.#windowUntil > 0) return "shown"
-    this.#windowUntil = now + this.#limits.presenceWindowMs
-    this.#flush(now)
+    this.#flushSoon(now)
     return "shown"
   }
 
   /** It has another role now, which those who come are told. */
   assign(replica: OpaqueReplica): void {
     const sender = this.#guests.get(replica)?.sender
-    if (sender !== undefined) sender.role = replica.role
+    if (sender === undefined) return
+    sender.role = replica.role
+    this.#tellPlace(sender)
+  }
+
+  /** All names that have a place here, for other servers. */
+  farNames(): readonly FarName[] {
+    return [...this.#senders.values()].filter(({ version }) => version > 0).map(farNameOf)
+  }
+
+  /** What another server says of who is there. */
+  hearFar({ origin, names, extent, now }: FarNames): void {
+    this.#heardAt.set(origin, now)
+    for (const name of names) this.#takeFar(origin, name)
+    if (extent === "roll") {
+      const there = new Set(names.map(({ id }) => id))
+      for (const sender of this.#senders.values()) {
+        if (!there.has(sender.id)) this.#leavePlace(sender, { origin, ts: now })
+      }
+    }
+    if (this.#changed.size > 0) this.#flushSoon(now)
+  }
+
+  /** A server is gone: who was there may come back here, or elsewhere. */
+  loseFar(origin: string, now: number): void {
+    this.#heardAt.delete(origin)
+    for (const sender of this.#senders.values()) {
+      if (!sender.places.delete(origin) || isBorne(sender)) continue
+      sender.orphanedUntil = now + this.#limits.presenceGraceMs
+    }
   }
 
   /** Windows and graces. Returns the ms since 1970 of what is due next. */
   tick(now: number): number {
     let next = Number.POSITIVE_INFINITY
+    for (const [origin, at] of this.#heardAt) {
+      if (at + farMs <= now) this.loseFar(origin, now)
+      else next = Math.min(next, at + farMs)
+    }
     for (const sender of this.#senders.values()) {
       if (sender.orphanedUntil === undefined) continue
       if (sender.orphanedUntil <= now) this.#end(sender, now)
@@ -175,6 +186,81 @@ export class Attendance {
     for (const { missed } of this.#guests.values()) missed.delete(sender)
     const stamp = { docId: this.#docId, senderId: sender.id, ts }
     this.#tell({ from: undefined, message: { kind: "leave", ...stamp } })
+    this.#tellGone(sender, ts)
+  }
+
+  #takeFar(origin: string, name: FarName): void {
+    const { id, role, ts, version, state } = name
+    const known = this.#senders.get(id)
+    if (version <= (known?.places.get(origin) ?? this.#versions.last(origin, id))) return
+    this.#versions.hear(version)
+    if (state === "gone") {
+      this.#versions.bury({ origin, id, version })
+      if (known !== undefined) this.#leavePlace(known, { origin, ts })
+      return
+    }
+    const sender = this.#senderOf(name)
+    if (sender === undefined) return
+    sender.places.set(origin, version)
+    sender.orphanedUntil = undefined
+    if (sender.replicas.size === 0) {
+      // Its line broke here, and it is there now.
+      this.#tellGone(sender, ts)
+      sender.role = role
+    }
+    this.#showFar(sender, name)
+  }
+
+  /** The name that another server speaks of; undefined where it is another's, or one too many. */
+  #senderOf({ id, subject: user, role, ts }: FarName): Sender | undefined {
+    const subject = user === "" ? undefined : user
+    const known = this.#senders.get(id)
+    if (known !== undefined && isSame(known, { subject, role })) return known
+    const { presenceRefused } = this.#world.counts
+    if (known !== undefined && isBorne(known)) {
+      presenceRefused.add("claim")
+      return undefined
+    }
+    if (known !== undefined) this.#end(known, ts)
+    this.#makeRoom(ts)
+    if (this.#senders.size >= this.#limits.presenceRowsPerRoom) {
+      presenceRefused.add("rows")
+      return undefined
+    }
+    const sender = newSender({ id, subject, role, ts })
+    this.#senders.set(id, sender)
+    this.#tell({ from: undefined, message: joinOf(this.#docId, sender) })
+    return sender
+  }
+
+  #showFar(sender: Sender, { id, shown }: FarName): void {
+    if (shown === undefined || shown.version <= (sender.shown?.version ?? 0)) return
+    if (sender.shown === undefined) {
+      if (this.#rows >= this.#limits.presenceRowsPerRoom) return
+      this.#rows++
+    }
+    const { version, ts, payload } = shown
+    const stamp = { docId: this.#docId, senderId: id, ts }
+    sender.shown = { by: undefined, version, message: { kind: "presence", ...stamp, payload } }
+    this.#changed.add(sender)
+  }
+
+  /** It is no longer at this server. With its last place it leaves. */
+  #leavePlace(sender: Sender, { origin, ts }: { readonly origin: string; readonly ts: number }) {
+    if (sender.places.delete(origin) && !isBorne(sender)) this.#end(sender, ts)
+  }
+
+  #tellPlace(sender: Sender): void {
+    sender.version = this.#versions.next()
+    this.#world.tellFar([farNameOf(sender)])
+  }
+
+  /** Its place here is no more. */
+  #tellGone(sender: Sender, ts: number): void {
+    if (sender.version === 0) return
+    const version = this.#versions.next()
+    this.#world.tellFar([{ ...farNameOf(sender), ts, version, state: "gone", shown: undefined }])
+    sender.version = 0
   }
 
   /** Above the limit the orphan that has waited longest leaves before its time. */
@@ -185,15 +271,11 @@ export class Attendance {
     }
   }
 
-  #joinOf({ id, ts, role }: Sender): ToOpaque {
-    return { kind: "join", docId: this.#docId, senderId: id, ts, role }
-  }
-
   #giveTable(replica: OpaqueReplica, self: Sender): void {
     const told: Told[] = []
     for (const sender of this.#senders.values()) {
       if (sender === self) continue
-      told.push({ from: undefined, message: this.#joinOf(sender) })
+      told.push({ from: undefined, message: joinOf(this.#docId, sender) })
       if (sender.shown !== undefined) told.push({ from: undefined, message: sender.shown.message })
     }
     this.#give(told, [replica], self.ts)
@@ -207,6 +289,12 @@ export class Attendance {
     this.#world.counts.delivered += fanOut(told, replicas, { docId: this.#docId, ts })
   }
 
+  #flushSoon(now: number): void {
+    if (this.#windowUntil > 0) return
+    this.#windowUntil = now + this.#limits.presenceWindowMs
+    this.#flush(now)
+  }
+
   #flush(now: number): void {
     if (this.#changed.size === 0) return
     this.#world.lead()
@@ -214,6 +302,8 @@ export class Attendance {
     for (const { shown } of this.#changed) {
       if (shown !== undefined) told.push({ from: shown.by, message: shown.message })
     }
+    const own = [...this.#changed].filter(({ shown }) => shown?.by !== undefined)
+    if (own.length > 0) this.#world.tellFar(own.map(farNameOf))
     const current: OpaqueReplica[] = []
     for (const [replica, { missed }] of this.#guests) {
       if (!replica.outlet.behind) {
@@ -244,12 +334,4 @@ export class Attendance {
     }
     return next
   }
-}
-
-/** Whether both are one user or, without tokens, may be. */
-function isSame(
-  sender: Pick<Sender, "subject" | "role">,
-  { subject, role }: Pick<OpaqueReplica, "subject" | "role">,
-): boolean {
-  return sender.subject === subject && (subject !== undefined || sender.role === role)
 }

@@ -8,31 +8,13 @@
  * say what it has, before it is taken for a newcomer.
  */
 import type { ToOpaque } from "../wire/relay.ts"
-import type { Ask, Asks, Wish } from "./asks.ts"
+import type { Ask, Wish } from "./asks.ts"
 import type { Copy } from "./copies.ts"
-import type { OpaqueCopy } from "./copies-opaque.ts"
-import type { Counts } from "./counts.ts"
-import type { RelayOptions } from "./limits.ts"
 import type { OpaqueReplica } from "./opaque-fan-out.ts"
+import { Questions } from "./opaque-questions.ts"
+import { Returns } from "./opaque-returns.ts"
+import type { OpaqueNewcomerWorld, Snapshot } from "./opaque-shapes.ts"
 import type { OpaqueOutlet } from "./replica.ts"
-import type { Seeds } from "./seeds.ts"
-
-/** The parts of a room that newcomers are served from. */
-export interface OpaqueNewcomerWorld {
-  readonly docId: string
-  readonly options: RelayOptions
-  readonly counts: Counts
-  readonly replicas: ReadonlySet<OpaqueReplica>
-  readonly asks: Asks<OpaqueOutlet>
-  readonly seeds: Seeds<OpaqueReplica>
-  readonly copy: OpaqueCopy
-}
-
-/** An answer of a holder. */
-export interface Snapshot {
-  readonly snapshot: Uint8Array
-  readonly version: Uint8Array | undefined
-}
 
 type OpaqueWish = Wish<OpaqueOutlet>
 type OpaqueAsk = Ask<OpaqueOutlet>
@@ -46,32 +28,24 @@ interface Guest {
   isAsking: boolean
 }
 
-/** The group of those who get everything. */
-const whole = "whole"
-/** So many may be given a difference of their own in a second. */
-const differences = 8
-const secondMs = 1_000
 /** So long a far end may take to say its first word. */
 const hearMs = 100
 
 export class OpaqueNewcomers {
   readonly #world: OpaqueNewcomerWorld
   readonly #guests = new Map<OpaqueReplica, Guest>()
-  readonly #names = new WeakMap<OpaqueAsk, string>()
+  readonly #questions: Questions
   readonly #served = new WeakSet<OpaqueWish>()
-  /** Returning replicas that are still to be asked what they have, and the one that is asked now. */
-  readonly #pulls = new Set<OpaqueReplica>()
-  #pulled: OpaqueReplica | undefined
-  #drawn = 0
-  /** Differences that holders were asked for in this second. */
-  #differences = 0
-  #secondUntil = 0
+  readonly #returning: Returns
   #wasHeld = false
   /** Whether any content ever came by, or somebody said that there is some. */
   isThere = false
 
   constructor(world: OpaqueNewcomerWorld) {
     this.#world = world
+    this.#questions = new Questions(world.docId, world.asks)
+    const ask = (replica: OpaqueReplica, now: number) => this.ask(replica, "joining", now)
+    this.#returning = new Returns({ ...world, ask })
   }
 
   get holders(): number {
@@ -88,8 +62,7 @@ export class OpaqueNewcomers {
 
   leave(replica: OpaqueReplica): void {
     this.#guests.delete(replica)
-    this.#pulls.delete(replica)
-    if (this.#pulled === replica) this.#pulled = undefined
+    this.#returning.left(replica)
   }
 
   /** Its first word tells what it has; later ones say nothing new. `version` is what it said of it. */
@@ -126,36 +99,31 @@ export class OpaqueNewcomers {
 
   /** Whether `holder` may be asked for the content on behalf of `asker`. */
   suits(holder: OpaqueReplica, asker: OpaqueReplica): boolean {
+    if (holder.isFar) return !asker.isFar
     if (!this.isThere) return false
     if (holder.standing === "holder") return true
     const { viewersAnswer } = this.#world.options
     return holder.standing === "reader" && viewersAnswer && !asker.mayWrite
   }
 
-  /**
-   * Which wishes share an ask. Versions have no minimum, so only those of one version share a
-   * difference; above `differences` in a second all who wait share the whole (RL25).
-   */
-  groupOf({ has }: OpaqueWish): string {
-    if (has === undefined || this.#differences >= differences) return whole
-    return `version ${Buffer.from(has).toString("latin1")}`
+  /** Which wishes share an ask. */
+  groupOf(wish: OpaqueWish): string {
+    return this.#questions.groupOf(wish)
   }
 
   /** Puts an ask to a holder. */
   put(holder: OpaqueReplica, ask: OpaqueAsk, now: number): void {
-    const requestId = this.#draw()
-    this.#names.set(ask, requestId)
-    const [wish] = ask.wishes
-    const stamp = { docId: this.#world.docId, ts: now }
-    const version = ask.group === whole ? undefined : wish?.has
-    if (version !== undefined) this.#differences++
-    holder.outlet.send({ kind: "snapshot-request", ...stamp, requestId, version })
+    this.#questions.put(holder, ask, now)
   }
 
-  /** The ask of `replica` that bears this name, or its oldest where the answer bears none. */
+  /** Asks one replica for all that it has. */
+  ask(replica: OpaqueReplica, purpose: "joining" | "copy", now: number): void {
+    this.#questions.ask(replica, purpose, now)
+  }
+
+  /** The ask of `replica` that an answer of this name is for. */
   askOf(replica: OpaqueReplica, requestId: string | undefined): OpaqueAsk | undefined {
-    if (requestId === undefined) return replica.asked[0]
-    return replica.asked.find((ask) => this.#names.get(ask) === requestId)
+    return this.#questions.askOf(replica, requestId)
   }
 
   /**
@@ -167,29 +135,32 @@ export class OpaqueNewcomers {
     { ask, answer }: { readonly ask: OpaqueAsk; readonly answer: Snapshot | undefined },
     now: number,
   ): void {
-    const { asks, replicas, docId, counts } = this.#world
-    const requestId = this.#names.get(ask) ?? ""
-    const stamp = { docId, ts: now }
-    const content = { requestId, content: "given" } as const
+    const { asks, everyone, docId, counts } = this.#world
+    const requestId = this.#questions.nameOf(ask) ?? ""
+    const stamp = { docId, ts: now, requestId }
     // One message for all, so that it is encoded once.
     const message: ToOpaque | undefined = answer && {
       kind: "snapshot-response",
       ...stamp,
-      ...content,
+      content: "given",
       ...answer,
     }
     for (const wish of ask.wishes) {
       const { asker } = wish
-      if (!replicas.has(asker) || this.#served.has(wish)) continue
+      if (!everyone.has(asker) || this.#served.has(wish)) continue
       if (message === undefined || !this.suits(holder, asker)) {
         if (ask.state === "open") asks.wish(wish)
         continue
       }
       this.#settle(wish)
-      counts.requests.add("local")
-      counts.delivered++
+      if (!asker.isFar) {
+        counts.requests.add(holder.isFar ? "remote" : "local")
+        counts.delivered++
+      }
       asker.outlet.send(message)
+      if (holder.isFar && asker.mayWrite) this.#wasHeld = true
     }
+    if (holder.isFar && message !== undefined) this.filled(now)
   }
 
   /** There is content from here on; who waited for it is served. */
@@ -200,19 +171,30 @@ export class OpaqueNewcomers {
     this.serve(now)
   }
 
+  /** What a holder elsewhere has, for all who are here: something of it may have been missed (RL52). */
+  mend(snapshot: Snapshot, now: number): void {
+    const { replicas, docId, counts } = this.#world
+    const requestId = this.#questions.draw()
+    const stamp = { docId, ts: now, requestId }
+    const message = { kind: "snapshot-response", ...stamp, content: "given", ...snapshot } as const
+    for (const { outlet } of replicas) {
+      counts.delivered++
+      outlet.send(message)
+    }
+    this.filled(now)
+  }
+
   /** Serves whoever waits, as far as it can be served now. */
   serve(now: number): void {
     const { asks } = this.#world
-    if (now >= this.#secondUntil) {
-      this.#secondUntil = now + secondMs
-      this.#differences = 0
-    }
-    this.#pull(now)
+    this.#questions.tick(now)
+    this.#returning.pull(now)
     if (asks.waiting.length === 0) return
-    if (this.isThere) asks.serve(now)
-    const isHeld = this.isThere && this.holders > 0
+    if (this.isThere || this.#world.far.hasContent) asks.serve(now)
+    const isHeld = this.#isHeld
     for (const wish of [...asks.waiting]) {
-      if (!asks.waiting.includes(wish)) continue
+      // What stands for another server is told by its own that nobody has it.
+      if (!asks.waiting.includes(wish) || wish.asker.isFar) continue
       if (wish.asker.standing !== "newcomer") this.#comfort(wish, now)
       else if (!isHeld) this.#begin(wish, now)
     }
@@ -242,11 +224,11 @@ export class OpaqueNewcomers {
       if (hearUntil <= now) this.heard(replica, undefined, now)
       else next = Math.min(next, hearUntil)
     }
-    for (const wish of asks.waiting) {
+    for (const wish of asks.wishes) {
       const { asker, since } = wish
       const closesAt = since + 3 * snapshotMs
-      const isHeld = this.isThere && this.holders > 0
-      if (isHeld && now >= since + snapshotMs) copy.ease(wish, now)
+      const isHeld = this.#isHeld
+      if (isHeld && !asker.isFar && now >= since + snapshotMs) copy.ease(wish, now)
       if (asker.standing === "newcomer" && now >= closesAt && (isHeld || copy.isAway)) {
         asker.outlet.close("unavailable", "who has this document does not answer")
       }
@@ -257,16 +239,22 @@ export class OpaqueNewcomers {
     return next
   }
 
+  get #isHeld(): boolean {
+    return (this.isThere && this.holders > 0) || this.#world.far.hasContent
+  }
+
   #returns(replica: OpaqueReplica, guest: Guest, now: number): void {
-    const { asks } = this.#world
+    const { asks, copy, far } = this.#world
     guest.isReturning = true
     for (const wish of asks.waiting) if (wish.asker === replica) this.#settle(wish)
     replica.filled()
     if (!replica.mayWrite) return
     this.#wasHeld = true
-    const { copy } = this.#world
     // It may lack what was written while it was away.
-    if (this.holders === 1) copy.owe()
+    if (this.holders === 1) {
+      copy.owe()
+      far.compare()
+    }
     copy.changed(now)
     this.filled(now)
     this.serve(now)
@@ -274,9 +262,7 @@ export class OpaqueNewcomers {
 
   /** What it wrote while away is to reach the others. With a version it sends that by itself. */
   #owe(replica: OpaqueReplica, version: Uint8Array | undefined, now: number): void {
-    if (version !== undefined || !replica.mayWrite) return
-    this.#pulls.add(replica)
-    this.#pull(now)
+    if (version === undefined) this.#returning.owe(replica, now)
   }
 
   #wish(asker: OpaqueReplica, version: Uint8Array | undefined, now: number): void {
@@ -289,8 +275,10 @@ export class OpaqueNewcomers {
 
   /** It has the content and asks again: where nobody else has, it is told so (RL36). */
   #comfort(wish: OpaqueWish, now: number): void {
-    const { asker } = wish
-    for (const each of this.#world.replicas) {
+    const { asker, since } = wish
+    const { everyone, far, options } = this.#world
+    if (far.standing === "opening" && now < since + options.snapshotMs) return
+    for (const each of everyone) {
       if (each !== asker && this.suits(each, asker)) return
     }
     this.#settle(wish)
@@ -299,12 +287,19 @@ export class OpaqueNewcomers {
 
   /** A wish for what nobody here is known to have (RL33). */
   #begin(wish: OpaqueWish, now: number): void {
-    const { options, seeds, copy } = this.#world
+    const { options, seeds, copy, far } = this.#world
     const { asker, since } = wish
+    const isLate = now >= since + options.snapshotMs
+    if (far.standing === "opening" && !isLate) return
+    if (far.standing === "away" && this.holders === 0) {
+      const isOver = isLate && options.outageAnswer === "empty" && asker.mayWrite
+      if (isOver) this.#tellEmpty(wish, "later", now)
+      return
+    }
     const found = this.holders === 0 ? copy.look(now) : "none"
     if (found === "asked") return
     if (found === "away") {
-      if (options.copiesRequired || now < since + options.snapshotMs) return
+      if (options.copiesRequired || !isLate) return
       copy.owe()
     } else if (found !== "none") return this.#giveCopy({ wish, found }, now)
     // A viewer's copy is asked of nobody, so a room of viewers has nothing to give (RL35).
@@ -316,7 +311,7 @@ export class OpaqueNewcomers {
     }
     // What there is it wrote itself just now, or others did who are as new.
     if (mark === "unmarked" && this.isThere) return this.#tellEmpty(wish, "later", now)
-    if (now >= since + options.snapshotMs) return this.#tellEmpty(wish, "later", now)
+    if (isLate) return this.#tellEmpty(wish, "later", now)
     if (mark === "unknown") return
     const turn = seeds.ask(asker, now)
     if (turn !== "wait") this.#tellEmpty(wish, turn === "yes" ? "first" : "later", now)
@@ -326,7 +321,7 @@ export class OpaqueNewcomers {
   #giveCopy({ wish, found }: { readonly wish: OpaqueWish; readonly found: Copy }, now: number) {
     this.#settle(wish)
     if (wish.asker.mayWrite) this.#wasHeld = true
-    this.#world.copy.give(wish.asker, { found, requestId: this.#draw() }, now)
+    this.#world.copy.give(wish.asker, { found, requestId: this.#questions.draw() }, now)
     this.filled(now)
   }
 
@@ -341,17 +336,9 @@ export class OpaqueNewcomers {
   }
 
   #sayEmpty(replica: OpaqueReplica, now: number): void {
-    const { seeds, docId } = this.#world
+    const { seeds } = this.#world
     const isGranted = !this.isThere && seeds.grantee === replica && replica.outlet.hearsSeeds
-    replica.outlet.send({
-      kind: "snapshot-response",
-      docId,
-      ts: now,
-      requestId: this.#draw(),
-      snapshot: new Uint8Array(),
-      version: undefined,
-      content: isGranted ? "seed" : "empty",
-    })
+    this.#questions.sayNothing(replica, isGranted ? "seed" : "empty", now)
   }
 
   /** A wish is fulfilled: its replica has the content, or knows that there is none. */
@@ -359,35 +346,5 @@ export class OpaqueNewcomers {
     this.#world.asks.drop(wish)
     this.#served.add(wish)
     if (wish.asker.standing === "newcomer") wish.asker.filled()
-  }
-
-  /** Asks a returning replica what it has, one at a time, where others are who may lack it. */
-  #pull(now: number): void {
-    const { asks, replicas } = this.#world
-    if (this.#pulls.size === 0) return
-    if (this.#pulled !== undefined && asks.isAsked(this.#pulled, "joining")) return
-    for (const replica of this.#pulls) {
-      this.#pulls.delete(replica)
-      const isAlone = ![...replicas].some(
-        (each) => each !== replica && each.standing !== "newcomer",
-      )
-      if (isAlone || !replica.mayWrite) continue
-      this.#pulled = replica
-      return this.ask(replica, "joining", now)
-    }
-  }
-
-  /** Asks one replica for all that it has. */
-  ask(replica: OpaqueReplica, purpose: "joining" | "copy", now: number): void {
-    const { asks, docId } = this.#world
-    const requestId = this.#draw()
-    this.#names.set(asks.note(replica, purpose, now), requestId)
-    const stamp = { docId, ts: now, requestId, version: undefined }
-    replica.outlet.send({ kind: "snapshot-request", ...stamp })
-  }
-
-  #draw(): string {
-    this.#drawn++
-    return `r${this.#drawn}`
   }
 }

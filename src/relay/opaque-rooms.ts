@@ -11,14 +11,18 @@ import type { Revocation } from "./access.ts"
 import { Agenda } from "./agenda.ts"
 import type { CopyShelf } from "./copies.ts"
 import type { Counts } from "./counts.ts"
+import type { Group } from "./group.ts"
 import type { RelayOptions } from "./limits.ts"
-import { type Arrival, type Introduction, OpaqueRoom, type Outcome } from "./opaque.ts"
+import { OpaqueRoom } from "./opaque.ts"
 import type { OpaqueReplica } from "./opaque-fan-out.ts"
+import type { Arrival, Introduction, Outcome } from "./opaque-shapes.ts"
 import { type OpaqueOutlet, Replica, type Who } from "./replica.ts"
+import { Rings } from "./ring.ts"
 
 /** What opaque rooms need of their relay. */
 export interface OpaqueWorld {
   readonly bus: Bus
+  readonly group: Group
   readonly log: Log
   readonly wake: Wake
   readonly options: RelayOptions
@@ -39,10 +43,12 @@ export class OpaqueRooms {
   readonly #rooms = new Map<string, OpaqueRoom>()
   readonly #names = new Map<OpaqueRoom, string>()
   readonly #agenda: Agenda<OpaqueRoom>
+  readonly #rings: Rings
 
   constructor(world: OpaqueWorld) {
     this.#world = world
     this.#agenda = new Agenda(world.wake)
+    this.#rings = new Rings(world.options)
   }
 
   get all(): ReadonlyMap<string, OpaqueRoom> {
@@ -63,6 +69,7 @@ export class OpaqueRooms {
   }
 
   tick(now: number): void {
+    this.#rings.tick(now)
     this.#agenda.tick(now, (room) => {
       // A fault of ours in one room is no other's.
       let dueAt = now + faultMs
@@ -102,10 +109,10 @@ export class OpaqueRooms {
   }
 
   #open(name: string): OpaqueRoom {
-    const { bus, options, counts, copies, marksUnknownUntil, now, checkPlace } = this.#world
+    const { now, checkPlace } = this.#world
     checkPlace()
     const rouse = () => this.#agenda.rouse(room)
-    const world = { key: `l/${name}`, bus, options, counts, copies, marksUnknownUntil, rouse }
+    const world = { ...this.#world, key: `l/${name}`, rings: this.#rings, rouse }
     const room: OpaqueRoom = new OpaqueRoom(name, world, now())
     this.#rooms.set(name, room)
     this.#names.set(room, name)

@@ -6,69 +6,49 @@
  * is here is opaque-attendance.ts, who gets content from whom opaque-newcomers.ts.
  */
 import { WireError } from "../wire/error.ts"
-import type { Ref, ToOpaque } from "../wire/relay.ts"
+import type { ToOpaque } from "../wire/relay.ts"
 import { type Ask, Asks, type Wish } from "./asks.ts"
-import { Batches } from "./batches.ts"
 import { Shares } from "./budget.ts"
 import { OpaqueCopy } from "./copies-opaque.ts"
 import { Attendance } from "./opaque-attendance.ts"
-import { fanOut, type OpaqueReplica, type Told } from "./opaque-fan-out.ts"
-import { OpaqueNewcomers, type Snapshot } from "./opaque-newcomers.ts"
+import { type Change, Delivery } from "./opaque-delivery.ts"
+import type { OpaqueReplica } from "./opaque-fan-out.ts"
+import type { OpaqueFar } from "./opaque-far.ts"
+import { OpaqueNewcomers } from "./opaque-newcomers.ts"
+import { openFar } from "./opaque-reach.ts"
+import { Seal } from "./opaque-seal.ts"
+import type {
+  Arrival,
+  Introduction,
+  OpaqueRoomWorld,
+  OpaqueUpdate,
+  Outcome,
+  Snapshot,
+} from "./opaque-shapes.ts"
 import type { OpaqueOutlet } from "./replica.ts"
-import type { RoomStanding, RoomWorld } from "./room.ts"
+import type { RoomStanding } from "./room.ts"
 import { Seeds } from "./seeds.ts"
-
-/** How a replica comes. */
-export interface Arrival {
-  readonly senderId: string
-  /** The sender's ms. */
-  readonly ts: number
-  readonly has: "nothing" | "snapshot"
-}
-
-/** What a JOIN says of who sends it. */
-export interface Introduction {
-  readonly hasSnapshot: boolean
-  readonly version: Uint8Array | undefined
-  /** Undefined where it does not say, which a room of sealed content takes for no. */
-  readonly sealed: boolean | undefined
-}
-
-/** A change, with the sender's own stamp. */
-export interface OpaqueUpdate {
-  readonly update: Uint8Array
-  readonly ref: Ref | undefined
-  readonly ts: number
-}
-
-/** What became of something that a replica sent. "full": the room keeps no more of the kind. */
-export type Outcome = "taken" | "forbidden" | "unasked" | "full"
-
-interface Change extends Told {
-  readonly update: Uint8Array
-  readonly ref: Ref | undefined
-}
 
 export class OpaqueRoom {
   readonly #docId: string
-  readonly #world: RoomWorld
+  readonly #world: OpaqueRoomWorld
   readonly #replicas = new Set<OpaqueReplica>()
+  /** Those here, and what stands for other servers. */
+  readonly #everyone = new Set<OpaqueReplica>()
+  readonly #far: OpaqueFar
   readonly #asks: Asks<OpaqueOutlet>
-  readonly #batches: Batches<Change>
+  readonly #delivery: Delivery
   readonly #seeds: Seeds<OpaqueReplica>
   readonly #copy: OpaqueCopy
   readonly #newcomers: OpaqueNewcomers
   readonly #attendance: Attendance
   readonly #shares: Shares<OpaqueReplica>
-  /** Who has said of itself whether its content is sealed. */
-  readonly #introduced = new WeakSet<OpaqueReplica>()
-  /** As the first replica said that may write; undefined until then (RL102). */
-  #isSealed: boolean | undefined
+  readonly #seal: Seal
   #isTooBig = false
   #emptySince: number | undefined
   #now: number
 
-  constructor(docId: string, world: RoomWorld, now: number) {
+  constructor(docId: string, world: OpaqueRoomWorld, now: number) {
     this.#docId = docId
     this.#world = world
     this.#emptySince = now
@@ -80,21 +60,41 @@ export class OpaqueRoom {
       suits: (holder: OpaqueReplica, asker: OpaqueReplica) => this.#newcomers.suits(holder, asker),
       put: (holder: OpaqueReplica, ask: Ask<OpaqueOutlet>) => this.#put(holder, ask),
     }
-    this.#asks = new Asks(options, manner, replicas)
-    this.#batches = new Batches(options, (changes) => this.#deliver(changes))
+    this.#asks = new Asks(options, manner, this.#everyone)
+    this.#seal = new Seal(counts)
+    this.#delivery = new Delivery({ docId, options, counts, replicas, far: () => this.#far })
     this.#seeds = new Seeds<OpaqueReplica>(options, world)
+    const shared = { docId, room: world, replicas, asks: this.#asks }
     this.#copy = new OpaqueCopy({
-      docId,
-      room: world,
-      replicas,
-      asks: this.#asks,
-      kind: () => this.#kind,
-      flush: () => this.#batches.flush(),
+      ...shared,
+      kind: () => this.#seal.kind,
+      flush: () => this.#delivery.flush(),
       ask: (holder, at) => this.#newcomers.ask(holder, "copy", at),
     })
-    const parts = { asks: this.#asks, seeds: this.#seeds, copy: this.#copy }
+    this.#far = openFar(
+      {
+        ...shared,
+        everyone: this.#everyone,
+        delivery: this.#delivery,
+        copy: this.#copy,
+        newcomers: () => this.#newcomers,
+        attendance: () => this.#attendance,
+        isTooBig: () => this.#isTooBig,
+        outgrow: () => this.#outgrow(),
+        pass: (change, at) => this.#pass(change, at),
+        serve: (at) => this.#serve(at),
+      },
+      now,
+    )
+    const [everyone, far] = [this.#everyone, this.#far]
+    const parts = { asks: this.#asks, seeds: this.#seeds, copy: this.#copy, everyone, far }
     this.#newcomers = new OpaqueNewcomers({ docId, options, counts, replicas, ...parts })
-    this.#attendance = new Attendance(docId, options, { counts, lead: () => this.#batches.flush() })
+    this.#attendance = new Attendance(docId, options, {
+      counts,
+      lead: () => this.#delivery.flush(),
+      tellFar: (names) => far.show(names),
+      busNow: () => world.bus.now(),
+    })
     const perSecond = options.roomBytesPerSecond
     this.#shares = new Shares({ perSecond, burst: perSecond }, now)
   }
@@ -110,7 +110,12 @@ export class OpaqueRoom {
   }
 
   get isWaiting(): boolean {
-    return this.#asks.waiting.length > 0
+    return this.#asks.waiting.some(({ asker }) => !asker.isFar)
+  }
+
+  /** Whether something is missing that nobody has brought yet. */
+  get isDirty(): boolean {
+    return this.#far.isDirty
   }
 
   get holders(): number {
@@ -130,6 +135,7 @@ export class OpaqueRoom {
     this.#now = now
     this.#attendance.enter(replica, { id: senderId, ts })
     this.#replicas.add(replica)
+    this.#everyone.add(replica)
     this.#emptySince = undefined
     this.#newcomers.enter(replica, has, now)
     this.#world.rouse()
@@ -142,8 +148,9 @@ export class OpaqueRoom {
     now: number,
   ): void {
     // What it sent before arrives before it is told gone.
-    this.#batches.flush()
+    this.#delivery.flush()
     this.#replicas.delete(replica)
+    this.#everyone.delete(replica)
     this.#shares.forget(replica)
     this.#attendance.leave(replica, farewell, now)
     this.#asks.left(replica)
@@ -160,7 +167,7 @@ export class OpaqueRoom {
     { hasSnapshot, version, sealed }: Introduction,
     now: number,
   ): void {
-    this.#seal(replica, sealed ?? false)
+    this.#seal.introduce(replica, sealed ?? false)
     this.#now = now
     if (hasSnapshot) this.#newcomers.returns(replica, version, now)
     this.#newcomers.heard(replica, version, now)
@@ -174,7 +181,7 @@ export class OpaqueRoom {
       counts.refused.add("role")
       return "forbidden"
     }
-    if (!this.#introduced.has(replica)) this.#seal(replica, false)
+    this.#seal.check(replica)
     this.#now = now
     this.#newcomers.heard(replica, undefined, now)
     this.#spread(replica, { update, ref, ts })
@@ -232,7 +239,7 @@ export class OpaqueRoom {
     }
     counts.responses++
     // What the answer holds of others' changes went before it (RL17).
-    this.#batches.flush()
+    this.#delivery.flush()
     const isTooLong = snapshot.snapshot.length > options.answerLimitBytes
     // Of a viewer's word nothing follows for those who may write.
     if (ask.purpose === "copy") {
@@ -267,6 +274,7 @@ export class OpaqueRoom {
     const endsAt = (this.#emptySince ?? Number.POSITIVE_INFINITY) + this.#world.options.lingerMs
     if (now >= endsAt) {
       this.#seeds.close()
+      this.#far.close()
       return "over"
     }
     this.#asks.tick(now)
@@ -277,8 +285,9 @@ export class OpaqueRoom {
       copyAt,
       newcomersAt,
       endsAt,
+      this.#far.tick(now),
       this.#asks.dueAfter(now),
-      this.#batches.tick(now),
+      this.#delivery.tick(now),
       this.#attendance.tick(now),
       this.#seeds.tick(now, this.#newcomers.isThere && this.holders > 0),
     )
@@ -291,7 +300,7 @@ export class OpaqueRoom {
 
   /** What waits leaves now, since the server goes. */
   flush(): void {
-    this.#batches.flush()
+    this.#delivery.flush()
   }
 
   #serve(now: number): void {
@@ -302,7 +311,7 @@ export class OpaqueRoom {
 
   #put(holder: OpaqueReplica, ask: Ask<OpaqueOutlet>): void {
     // What waits leaves first, so that the answer covers all that went before (RL28).
-    this.#batches.flush()
+    this.#delivery.flush()
     this.#newcomers.put(holder, ask, this.#now)
   }
 
@@ -311,45 +320,22 @@ export class OpaqueRoom {
     counts.localMessages++
     const stamp = { docId: this.#docId, senderId: this.#attendance.nameOf(from), ts }
     const message: ToOpaque = { kind: "update", ...stamp, update }
-    this.#batches.add({ from, message, update, ref }, this.#now)
-    this.#copy.changed(this.#now)
-    this.#newcomers.filled(this.#now)
+    this.#pass({ from, message, update, ref }, this.#now)
+  }
+
+  /** A change, from here or elsewhere, on its way to all who are here. */
+  #pass(change: Change, now: number): void {
+    this.#delivery.add(change, now)
+    this.#copy.changed(now)
+    this.#newcomers.filled(now)
     this.#world.rouse()
-  }
-
-  /** An acknowledgement says that everyone here was given it. */
-  #deliver(changes: readonly Change[]): void {
-    const stamp = { docId: this.#docId, ts: this.#now }
-    const { counts } = this.#world
-    counts.batchSize(changes.length)
-    counts.delivered += fanOut(changes, this.#replicas, stamp)
-    for (const { from, ref } of changes) {
-      if (from === undefined || ref === undefined || !from.outlet.hearsAcks) continue
-      from.outlet.send({ kind: "ack", ...stamp, ref })
-    }
-  }
-
-  /** Of what kind a copy is now; undefined until somebody who may write has said. */
-  get #kind(): "opaque" | "sealed" | undefined {
-    if (this.#isSealed === undefined) return undefined
-    return this.#isSealed ? "sealed" : "opaque"
-  }
-
-  #seal(replica: OpaqueReplica, sealed: boolean): void {
-    if (this.#isSealed === undefined && replica.mayWrite) this.#isSealed = sealed
-    if (this.#isSealed !== undefined && this.#isSealed !== sealed) {
-      this.#world.counts.refused.add("sealed")
-      const sentence = sealed ? "the content of this room is not sealed" : "this room is sealed"
-      throw new WireError("unsupported", sentence)
-    }
-    this.#introduced.add(replica)
   }
 
   /** A holder's answer is beyond the limit: nobody is asked any more, and newcomers are refused (RL92). */
   #outgrow(): void {
     this.#isTooBig = true
     this.#world.counts.refused.add("too-big")
-    for (const replica of this.#replicas) {
+    for (const replica of this.#everyone) {
       if (replica.standing === "newcomer") replica.outlet.close("too-large", tooBig().message)
     }
     for (const wish of this.#asks.wishes) this.#asks.drop(wish)

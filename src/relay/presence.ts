@@ -6,10 +6,12 @@
  * rise (RL72), so a client that comes back is never ignored as old. Nobody is sent a row that it
  * introduced itself (RL73): with a raised number it would overwrite its own state.
  */
+import type { FarRow } from "../wire/bus.ts"
 import type { Awareness, Row } from "../wire/relay.ts"
 import type { Counts } from "./counts.ts"
-import { dropOldest, Guest, isSame } from "./guest.ts"
-import type { Replica } from "./replica.ts"
+import { dropOldest, Guest } from "./guest.ts"
+import { farRowOf, type Ghost, type Line, rowOf, whoOf } from "./presence-lines.ts"
+import { Replica } from "./replica.ts"
 
 export interface PresenceLimits {
   readonly presenceRowsPerRoom: number
@@ -19,35 +21,30 @@ export interface PresenceLimits {
   readonly limitsDryRun: boolean
 }
 
-interface Line {
-  readonly id: number
-  owner: Replica
-  /** JSON. */
-  state: string
-  /** The number it was last sent with. */
-  clock: number
-  /** The number its owner gave it last. */
-  ownClock: number
-  /** When its owner last spoke of it, in ms since 1970. */
-  heardAt: number
-  /** Set when its owner's line broke: the row goes then, unless it is claimed. */
-  orphanedUntil: number | undefined
-  /** y-protocols' first row of who has set nothing yet: not told until it changes (RL80). */
-  isBlank: boolean
+/** How presence reaches beyond its room. */
+export interface PresenceWorld {
+  /** Called before rows are told: what was sent before them must not come after (RL17). */
+  before(): void
+  /** Rows of replicas here, for other servers. */
+  tellFar(rows: readonly FarRow[]): void
+  /** ms of bus time. */
+  busNow(): number
 }
 
-/** A row that is gone. */
-interface Ghost {
-  /** Its last number. */
-  readonly clock: number
-  /** When it went, in ms since 1970. */
-  readonly at: number
+/** What another server says of who is there. A table is all that it has. */
+export interface FarTold {
+  readonly origin: string
+  readonly rows: readonly FarRow[]
+  readonly isTable: boolean
+  readonly now: number
 }
 
 /** A newcomer that has not spoken of itself gets the table after so long. */
 const tableMs = 100
 /** A row whose owner is connected but silent is renewed for it. */
 const renewMs = 20_000
+/** Rows of a server that does not renew them go. */
+const farMs = 30_000
 /** A renewal that changes nothing waits so long for company. */
 const companyMs = 5_000
 /** Rows that are gone must not come back by an echo: for so long, and so many of them. */
@@ -73,13 +70,14 @@ export class Presence {
   /** When rows that were only renewed are told at the latest. */
   #companyUntil = Number.POSITIVE_INFINITY
   readonly #renewed = new Set<number>()
-  readonly #before: () => void
+  /** Rows of replicas here that are gone, and were not told to other servers. */
+  readonly #left: FarRow[] = []
+  readonly #world: PresenceWorld
 
-  /** `before` is called before rows are told: what was sent before them must not come after (RL17). */
-  constructor(limits: PresenceLimits, counts: Counts, before: () => void) {
+  constructor(limits: PresenceLimits, counts: Counts, world: PresenceWorld) {
     this.#limits = limits
     this.#counts = counts
-    this.#before = before
+    this.#world = world
   }
 
   join(replica: Replica, now: number): void {
@@ -94,7 +92,7 @@ export class Presence {
     this.#guests.delete(replica)
     for (const id of guest?.introduced ?? []) {
       const line = this.#lines.get(id)
-      if (line === undefined || line.owner !== replica) continue
+      if (line?.owner !== replica) continue
       if (how === "clean") this.#remove(line, now)
       else line.orphanedUntil = now + this.#limits.presenceGraceMs
     }
@@ -130,8 +128,10 @@ export class Presence {
         if (line.orphanedUntil <= now) this.#remove(line, now)
         else next = Math.min(next, line.orphanedUntil)
       } else if (!line.isBlank) {
-        if (line.heardAt + renewMs <= now) this.#renew(line, now)
-        next = Math.min(next, line.heardAt + renewMs)
+        const dueAt = line.heardAt + (line.owner instanceof Replica ? renewMs : farMs)
+        if (dueAt > now) next = Math.min(next, dueAt)
+        else if (line.owner instanceof Replica) this.#renew(line, now)
+        else this.#remove(line, now)
       }
     }
     for (const guest of this.#guests.values()) {
@@ -153,6 +153,60 @@ export class Presence {
     return Math.min(next, this.#companyUntil)
   }
 
+  /** All rows of replicas here, for other servers. */
+  farRows(): readonly FarRow[] {
+    return [...this.#lines.values()]
+      .filter(({ owner, isBlank }) => owner instanceof Replica && !isBlank)
+      .map(farRowOf)
+  }
+
+  /** What another server says (RL76, RL77). The row of whoever came last to own it counts. */
+  hearFar({ origin, rows, isTable, now }: FarTold): void {
+    for (const row of rows) this.#takeFar(origin, row, now)
+    if (isTable) {
+      const there = new Set(rows.map(({ id }) => id))
+      for (const line of this.#lines.values()) {
+        if (line.owner === origin && !there.has(line.id)) this.#remove(line, now)
+      }
+    }
+    this.#flushSoon(now)
+  }
+
+  /** A server is gone: who was there may come back here. */
+  loseFar(origin: string, now: number): void {
+    for (const line of this.#lines.values()) {
+      if (line.owner === origin) line.orphanedUntil = now + this.#limits.presenceGraceMs
+    }
+  }
+
+  #takeFar(origin: string, { id, owner: who, version, state }: FarRow, now: number): void {
+    const line = this.#lines.get(id)
+    if (line === undefined) {
+      if (state === null) return
+      if (this.#lines.size >= this.#limits.presenceRowsPerRoom && this.#refuse("rows")) return
+      this.#ghosts.delete(id)
+      const clock = this.#highest
+      const of = { id, owner: origin, who, version, state, clock, heardAt: now }
+      this.#lines.set(id, { ...of, ownClock: 0, orphanedUntil: undefined, isBlank: false })
+      this.#changed.add(id)
+      return
+    }
+    if (line.owner !== origin) {
+      // Its owner is the one of whom it is later said that it came.
+      if (state === null || version <= line.version) return
+      if (line.who !== who) return this.#counts.presenceRefused.add("claim")
+      line.owner = origin
+    } else if (version < line.version) return
+    line.version = version
+    line.heardAt = now
+    line.orphanedUntil = undefined
+    if (state === null) return this.#remove(line, now)
+    if (state === line.state && !line.isBlank) return
+    line.state = state
+    line.isBlank = false
+    this.#changed.add(id)
+  }
+
   #take(
     guest: Guest,
     row: Row,
@@ -168,7 +222,7 @@ export class Presence {
       if (state === null) guest.withdrew(id)
       this.#change(line, row, now)
     } else if (!isClaim || state === null) return this.#hearForeign(guest, row, { line, now })
-    else if (!isSame(line.owner, replica)) this.#counts.presenceRefused.add("claim")
+    else if (line.who !== whoOf(replica)) this.#counts.presenceRefused.add("claim")
     else {
       this.#own(line, guest)
       // It counts anew where its client began anew.
@@ -218,6 +272,8 @@ export class Presence {
     this.#lines.set(id, {
       id,
       owner: replica,
+      who: whoOf(replica),
+      version: this.#world.busNow(),
       state,
       // Whoever saw it before saw no higher number.
       clock: this.#highest,
@@ -240,6 +296,7 @@ export class Presence {
   /** It is `replica`'s from here on. Who owned it before is not sent it either. */
   #own(line: Line, guest: Guest): void {
     line.owner = guest.replica
+    line.version = Math.max(this.#world.busNow(), line.version + 1)
     line.orphanedUntil = undefined
     guest.introduced.add(line.id)
   }
@@ -270,7 +327,10 @@ export class Presence {
     const { id, owner, isBlank } = line
     this.#lines.delete(id)
     this.#renewed.delete(id)
-    this.#guests.get(owner)?.introduced.delete(id)
+    if (owner instanceof Replica) {
+      this.#guests.get(owner)?.introduced.delete(id)
+      if (!isBlank) this.#left.push({ ...farRowOf(line), state: null })
+    }
     const clock = isBlank ? line.clock : this.#nextFor(line)
     this.#ghosts.delete(id)
     this.#ghosts.set(id, { clock, at: now })
@@ -319,11 +379,22 @@ export class Presence {
       const row = this.#next(id)
       if (row !== undefined) rows.push(row)
     }
+    this.#tellFar(ids)
     if (rows.length === 0) return
-    this.#before()
+    this.#world.before()
     const all: Awareness = { kind: "awareness", rows }
     // Who has not had the table gets it all with it.
     for (const guest of this.#guests.values()) if (guest.tableDueAt === undefined) guest.tell(all)
+  }
+
+  /** What of these rows is of replicas here, and who of them is gone. */
+  #tellFar(ids: ReadonlySet<number>): void {
+    const rows = this.#left.splice(0)
+    for (const id of ids) {
+      const line = this.#lines.get(id)
+      if (line?.owner instanceof Replica && !line.isBlank) rows.push(farRowOf(line))
+    }
+    if (rows.length > 0) this.#world.tellFar(rows)
   }
 
   /** The row under the number it is sent with next; without a state where it is gone. */
@@ -339,8 +410,4 @@ export class Presence {
     const ghost = this.#ghosts.get(id)
     return ghost && { id, clock: ghost.clock, state: null }
   }
-}
-
-function rowOf({ id, clock, state }: Line): Row {
-  return { id, clock, state }
 }

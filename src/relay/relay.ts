@@ -8,12 +8,15 @@
 import type { Bus } from "../bus/bus.ts"
 import type { Log } from "../log.ts"
 import { guard, type Identity, type Random, type Role, type Wake } from "../service.ts"
+import type { Act } from "../wire/bus-acts.ts"
 import { WireError } from "../wire/error.ts"
 import { isRoomName } from "../wire/relay.ts"
 import { Access, type Anonymous, type Revocation } from "./access.ts"
+import { Acts } from "./acts.ts"
 import { Agenda } from "./agenda.ts"
 import { type CopyShelf, noCopies } from "./copies.ts"
 import { Counts } from "./counts.ts"
+import { Group } from "./group.ts"
 import type { RelayOptions } from "./limits.ts"
 import { Membership } from "./membership.ts"
 import type { OpaqueRoom } from "./opaque.ts"
@@ -63,6 +66,9 @@ export class Relay {
   readonly opaque: OpaqueRooms
   readonly options: RelayOptions
   readonly random: Random
+  /** The servers that share our bus. */
+  readonly group: Group
+  readonly #acts: Acts
   readonly #parts: RelayParts
   readonly #copies: CopyShelf
   readonly #rooms = new Map<string, Room>()
@@ -78,8 +84,18 @@ export class Relay {
     this.random = parts.random
     this.access = new Access(parts.anonymous, parts.denied)
     this.#agenda = new Agenda(parts.wake)
+    this.group = new Group({
+      ...parts,
+      counts: this.counts,
+      resyncRoomsPerSecond: parts.options.resyncRoomsPerSecond,
+      rouse: () => parts.wake(10),
+      act: (act) => this.#acts.hear(act),
+    })
+    const { group } = this
+    this.#acts = new Acts({ bus: parts.bus, group, apply: (act) => this.#apply(act) })
     this.opaque = new OpaqueRooms({
       ...parts,
+      group,
       copies: this.#copies,
       counts: this.counts,
       now: () => this.#now,
@@ -112,6 +128,13 @@ export class Relay {
   get untracked(): number {
     let count = 0
     for (const room of this.#rooms.values()) if (room.isUntracked) count++
+    return count
+  }
+
+  /** Rooms in which something is missing that nobody has brought yet, or may be. */
+  get dirty(): number {
+    let count = this.group.suspected
+    for (const room of this.#all()) if (room.isDirty) count++
     return count
   }
 
@@ -150,6 +173,8 @@ export class Relay {
   /** It is `now`, in ms since 1970. */
   tick(now: number): void {
     this.#now = now
+    this.group.tick(now)
+    this.#acts.tick()
     this.opaque.tick(now)
     this.#agenda.tick(now, (room) => {
       // A fault of ours in one room is no other's: it is looked at again, and so are they.
@@ -164,6 +189,7 @@ export class Relay {
   stop(): void {
     this.#isStopping = true
     for (const room of this.#all()) room.flush()
+    this.group.drain()
   }
 
   /** How it is: by the count of its replicas, its rooms, and those of them in which somebody waits. */
@@ -172,6 +198,7 @@ export class Relay {
       ok: !this.#isStopping,
       connections: this.replicas,
       documents: this.size,
+      dirty: this.dirty,
       waiting: this.waiting,
       untracked: this.untracked,
     }
@@ -203,27 +230,37 @@ export class Relay {
 
   /** A text for the programs in a room, from whoever runs the server. */
   tell(room: string, text: string): void {
-    for (const { outlet } of this.#rooms.get(room)?.replicas ?? []) outlet.stateless(text)
+    this.#rooms.get(room)?.say(text)
   }
 
-  /** Closes, or gives another role to, all replicas of a user, and refuses its older tokens (RL99). */
+  /** Closes, or gives another role to, all replicas of a user, and refuses its older tokens; on all servers (RL99). */
   revoke(subject: string, room: string | undefined, role: Role | undefined): void {
-    const revocation: Revocation = { subject, room, role, at: this.#now }
-    this.access.revoke(revocation)
-    this.opaque.revoke(revocation)
-    for (const [name, each] of this.#rooms) {
-      if (room === undefined || room === name) this.#revokeIn(each, revocation)
-    }
+    this.#acts.do({ kind: "revoke", subject, room, role, at: this.#parts.bus.now() })
   }
 
-  /** Closes rooms to everyone at once, or opens them again (RL92). */
+  /** Closes rooms to everyone at once, or opens them again; on all servers (RL92). */
   deny(pattern: string, how: "on" | "off"): void {
-    this.access.deny(pattern, how)
-    if (how === "off") return
+    const kind = how === "on" ? "deny" : "allow"
+    this.#acts.do({ kind, pattern, at: this.#parts.bus.now() })
+  }
+
+  #apply(act: Act): void {
+    if (act.kind === "revoke") return this.#revoke(act)
+    this.access.deny(act.pattern, act.kind === "deny" ? "on" : "off")
+    if (act.kind === "allow") return
     this.opaque.deny((name) => this.access.isDenied(name))
     for (const [name, room] of this.#rooms) {
       if (!this.access.isDenied(name)) continue
       for (const { outlet } of room.replicas) outlet.close("forbidden", "this room is closed")
+    }
+  }
+
+  #revoke(revocation: Revocation): void {
+    const { room } = revocation
+    this.access.revoke(revocation)
+    this.opaque.revoke(revocation)
+    for (const [name, each] of this.#rooms) {
+      if (room === undefined || room === name) this.#revokeIn(each, revocation)
     }
   }
 
@@ -261,6 +298,7 @@ export class Relay {
       {
         key: `y/${name}`,
         bus,
+        group: this.group,
         options,
         counts: this.counts,
         copies: this.#copies,

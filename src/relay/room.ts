@@ -15,6 +15,8 @@ import { Content } from "./content.ts"
 import type { Copy, CopyShelf } from "./copies.ts"
 import { RoomCopy } from "./copies-room.ts"
 import type { Counts } from "./counts.ts"
+import { Far } from "./far.ts"
+import type { Group } from "./group.ts"
 import type { RelayOptions } from "./limits.ts"
 import { groupOf, Newcomers } from "./newcomers.ts"
 import { Presence } from "./presence.ts"
@@ -28,6 +30,7 @@ export interface RoomWorld {
   /** Names the room, and its kind, on the bus. */
   readonly key: string
   readonly bus: Bus
+  readonly group: Group
   readonly options: RelayOptions
   readonly counts: Counts
   readonly copies: CopyShelf
@@ -46,6 +49,9 @@ export type RoomStanding = "blank" | "open" | "waiting" | "too big"
 export class Room {
   readonly #world: RoomWorld
   readonly #replicas = new Set<Replica>()
+  /** Those here, and what stands for other servers. */
+  readonly #everyone = new Set<Replica>()
+  readonly #far: Far
   readonly #asks: Asks<YjsOutlet>
   readonly #changes: Changes
   readonly #seeds: Seeds
@@ -62,14 +68,16 @@ export class Room {
     const { options, counts } = world
     this.#emptySince = now
     const suits = (holder: Replica, asker: Replica) => this.#suits(holder, asker)
-    const replicas = this.#replicas
+    const [replicas, everyone] = [this.#replicas, this.#everyone]
     this.#asks = new Asks(
       options,
       { groupOf: groupOf(options), suits, put: (holder, ask) => this.#put(holder, ask) },
-      replicas,
+      everyone,
     )
     this.#seeds = new Seeds(options, world)
     this.#content = new Content(options.vectorBytes)
+    this.#far = this.#openFar(now)
+    const far = this.#far
     this.#copy = new RoomCopy({
       key: world.key,
       shelf: world.copies,
@@ -84,13 +92,19 @@ export class Room {
       options,
       counts,
       replicas,
+      everyone,
+      far,
       asks: this.#asks,
       seeds: this.#seeds,
       content: this.#content,
       copy: this.#copy,
       marksUnknownUntil: world.marksUnknownUntil,
       suits,
-      pull: (replica, at) => this.#changes.pull(replica, "gap", at),
+      pull: (replica, at, beyond) =>
+        this.#changes.pull(replica, {
+          now: at,
+          ...(beyond === undefined ? { purpose: "gap" } : { purpose: "joining", beyond }),
+        }),
     })
     this.#changes = new Changes({
       options,
@@ -98,13 +112,18 @@ export class Room {
       replicas,
       asks: this.#asks,
       content: this.#content,
+      far,
       filled: (at) => {
         this.#copy.changed(at)
         this.#newcomers.filled(at)
       },
       rouse: () => world.rouse(),
     })
-    this.#presence = new Presence(options, counts, () => this.#changes.flush())
+    this.#presence = new Presence(options, counts, {
+      before: () => this.#changes.flush(),
+      tellFar: (rows) => far.show(rows),
+      busNow: () => world.bus.now(),
+    })
     const { roomBytesPerSecond } = options
     this.#shares = new Shares({ perSecond: roomBytesPerSecond, burst: roomBytesPerSecond }, now)
   }
@@ -120,7 +139,12 @@ export class Room {
   }
 
   get isWaiting(): boolean {
-    return this.#asks.wishes.some(({ asker }) => asker.standing === "newcomer")
+    return this.#asks.wishes.some(({ asker }) => asker.standing === "newcomer" && !asker.isFar)
+  }
+
+  /** Whether something is missing that nobody has brought yet. */
+  get isDirty(): boolean {
+    return this.#far.isDirty
   }
 
   get holders(): number {
@@ -147,6 +171,7 @@ export class Room {
         throw new WireError("too-many", `${replicasPerRoom} replicas are in this room`)
     }
     this.#replicas.add(replica)
+    this.#everyone.add(replica)
     this.#emptySince = undefined
     this.#presence.join(replica, now)
     this.#world.rouse()
@@ -155,10 +180,15 @@ export class Room {
   /** It is gone: it said goodbye, or its line broke. */
   leave(replica: Replica, how: "clean" | "broken", now: number): void {
     this.#replicas.delete(replica)
+    this.#everyone.delete(replica)
     this.#shares.forget(replica)
     this.#presence.leave(replica, how, now)
+    const owed = replica.asked.some(({ purpose }) => purpose === "joining" || purpose === "gap")
     this.#asks.left(replica)
     this.#newcomers.lost(replica, now)
+    // What it was to tell, another holder may have.
+    const holder = owed ? this.#asks.free(now) : undefined
+    if (holder !== undefined) this.#changes.pull(holder, { purpose: "gap", now })
     if (this.holders === 1) this.#copy.hasten()
     if (this.#replicas.size === 0) this.#emptySince = now
     this.#serve(now)
@@ -182,7 +212,9 @@ export class Room {
     // Who counts what was not accepted begins to count anew with each Step1 of its own.
     const { isAcknowledged } = replica.outlet
     const isCounting = isAcknowledged && !(waits && this.#asks.isAsked(replica, "joining"))
-    if (isCounting || (hasMore && replica.mayWrite)) this.#changes.pull(replica, "joining", now)
+    if (isCounting || (hasMore && replica.mayWrite)) {
+      this.#changes.pull(replica, { purpose: "joining", now })
+    }
     // Otherwise a second Step1 of who still waits says no more than its first.
     if (waits) return
     if (this.#isTooBig) return replica.outlet.send({ kind: "step2", update: emptyUpdate })
@@ -215,6 +247,14 @@ export class Room {
   /** A change. Throws WireError for bytes that are no update, and for too many. */
   update(replica: Replica, update: Uint8Array, now: number): void {
     this.#changes.take(replica, update, now)
+  }
+
+  /** A text for the programs at the other ends, here and elsewhere. Who is behind does not get it. */
+  say(text: string, replica?: Replica): void {
+    if (replica !== undefined) this.#world.counts.localMessages++
+    this.#changes.flush()
+    this.#far.say(text)
+    this.#tell(text, replica)
   }
 
   /** Rows of presence, if it may show any. "echo": it only sent back what it was told, which is free (RL71). */
@@ -256,7 +296,7 @@ export class Room {
     } else if (replica.standing === "holder" && this.#content.tracked === undefined) {
       // What a viewer has was not followed: now it is asked.
       this.#content.begin(emptyVector, replica)
-      this.#changes.pull(replica, "gap", now)
+      this.#changes.pull(replica, { purpose: "gap", now })
     }
     this.#serve(now)
   }
@@ -266,12 +306,14 @@ export class Room {
     const endsAt = (this.#emptySince ?? Number.POSITIVE_INFINITY) + this.#world.options.lingerMs
     if (now >= endsAt) {
       this.#seeds.close()
+      this.#far.close()
       return "over"
     }
     this.#asks.tick(now)
     if (!this.#isTooBig) this.#newcomers.serve(now)
     return Math.min(
       endsAt,
+      this.#far.tick(now),
       this.#copy.tick(now),
       this.#asks.dueAfter(now),
       this.#changes.tick(now),
@@ -296,7 +338,49 @@ export class Room {
     this.#world.rouse()
   }
 
+  #openFar(now: number): Far {
+    const { key, group, counts, options, rouse } = this.#world
+    return new Far(
+      {
+        key,
+        group,
+        counts,
+        vectorBytes: options.vectorBytes,
+        asks: this.#asks,
+        content: this.#content,
+        everyone: this.#everyone,
+        holders: () => this.holders,
+        isEmpty: () => this.#replicas.size === 0,
+        isTooBig: () => this.#isTooBig,
+        bring: (update, at) => this.#changes.hear(update, at),
+        answer: (holder, ask, of) => {
+          this.#changes.flush()
+          this.#newcomers.answer(holder, ask, of)
+        },
+        outgrow: (ask) => this.#outgrow(ask),
+        text: (text) => this.#tell(text),
+        presence: {
+          rows: () => this.#presence.farRows(),
+          hear: (of) => this.#presence.hearFar(of),
+          gone: (origin, at) => this.#presence.loseFar(origin, at),
+        },
+        serve: (at) => this.#serve(at),
+        rouse,
+      },
+      now,
+    )
+  }
+
+  #tell(text: string, from?: Replica): void {
+    for (const each of this.#replicas) {
+      if (each === from || each.outlet.behind) continue
+      this.#world.counts.delivered++
+      each.outlet.stateless(text)
+    }
+  }
+
   #suits(holder: Replica, asker: Replica): boolean {
+    if (holder.isFar && asker.isFar) return false
     if (holder.standing === "holder") return true
     const { viewersAnswer } = this.#world.options
     return holder.standing === "reader" && viewersAnswer && !asker.mayWrite
