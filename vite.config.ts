@@ -2,8 +2,9 @@
  * The four builds into dist/page/: the page (`vite build`), client.js, the SDK as one module
  * (`vite build --mode client`), codemirror.js, its binding (`vite build --mode codemirror`), and
  * client-yjs.js, Yjs documents on a relay (`vite build --mode yjs`). The first empties the
- * directory, so the others come after it. A fifth, collab.js (`vite build --mode collab`), is for
- * other people's Node programs, which take no TypeScript from a package.
+ * directory, so the others come after it. collab.js (`vite build --mode collab`) and client-tcp.js
+ * (`vite build --mode tcp`) are for other people's Node programs, which take no TypeScript from a
+ * package.
  *
  * All addresses come out relative, so the result works below any path. The service worker keeps
  * its name, `worker.js`: a browser asks under that name whether there is a newer one.
@@ -151,22 +152,25 @@ function withPeers(built: UserConfig, external: RegExp): UserConfig {
   return { ...built, build: { ...build, rolldownOptions } }
 }
 
-/** The relay for somebody else's server: what it is built on comes with the package. */
-const collab: UserConfig = {
-  root,
-  publicDir: false,
-  build: {
-    outDir: join(root, "dist/node"),
-    emptyOutDir: true,
-    target: "node24",
-    ssr: join(root, "src/collab.ts"),
-    reportCompressedSize: false,
-    rolldownOptions: { output: { entryFileNames: "collab.js" } },
-  },
+/** One module for somebody else's Node program: what it is built on comes with the package. */
+function program(entry: string, fileName: string): UserConfig {
+  return {
+    root,
+    publicDir: false,
+    build: {
+      outDir: join(root, "dist/node"),
+      emptyOutDir: false,
+      target: "node24",
+      ssr: join(root, entry),
+      reportCompressedSize: false,
+      rolldownOptions: { output: { entryFileNames: fileName } },
+    },
+  }
 }
 
 function configOf(mode: string): UserConfig {
-  if (mode === "collab") return collab
+  if (mode === "collab") return program("src/collab.ts", "collab.js")
+  if (mode === "tcp") return program("src/client/tcp.ts", "client-tcp.js")
   if (mode === "client") return library("src/client/client.ts", "client.js")
   if (mode === "yjs") return yjs
   if (mode !== "codemirror") return page

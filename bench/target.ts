@@ -115,6 +115,7 @@ export class Target<K extends Kind = DocumentsKind> {
     const own = {
       PORT: String(start.port ?? 0),
       OPERATORS_PORT: "0",
+      POOLS_PORT: "0",
       DATA_DIR: directory,
       ...start.settings,
     }

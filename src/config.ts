@@ -9,7 +9,7 @@ import { type Environment, Reader } from "./config-reader.ts"
 import type { Level } from "./log.ts"
 
 /** The parts that this release has; PARTS chooses among them. */
-export const allParts = ["documents", "relay", "operators"] as const
+export const allParts = ["documents", "relay", "operators", "pools"] as const
 export type Part = (typeof allParts)[number]
 
 /** Every setting, named like its variable. Units stand in the names. */
@@ -83,6 +83,14 @@ export interface Config {
   readonly redisUrls: readonly string[]
   /** Signs what servers tell each other. */
   readonly busSecret: string | undefined
+  /** The framed protocol of pools over TCP; undefined for none. In code 0 takes a free port. */
+  readonly poolsPort: number | undefined
+  /** The path of a unix socket for the same: who connects there governs the server. */
+  readonly poolsSocket: string | undefined
+  /** Whether an app must prove its id; undefined where HOST and TRUST_PROXY decide. */
+  readonly poolsAuth: "open" | "required" | undefined
+  /** The path of the authority that apps' certificates are of. */
+  readonly poolsTlsCa: string | undefined
   /** Who we are to other servers and in `/health`; undefined for a name made up at the start. */
   readonly serverId: string | undefined
 }
@@ -141,6 +149,10 @@ export const variables = [
   "RELAY_COPY_KEY",
   "RELAY_DENY",
   "RELAY_LIMITS",
+  "POOLS_PORT",
+  "POOLS_SOCKET",
+  "POOLS_AUTH",
+  "POOLS_TLS_CA",
   "OPERATORS_PORT",
   "OPERATORS_SOCKET",
   "OPERATORS_CIRCUITS",
@@ -199,6 +211,7 @@ export function readConfig(environment: Environment): Config {
     busSecret: secretOf(read, "BUS_SECRET"),
     ...relaySettingsOf(read),
     ...operatorsSettingsOf(read),
+    ...poolsSettingsOf(read),
   }
   if (config.drainSeconds >= config.shutdownTimeoutSeconds) {
     read.problem("DRAIN_SECONDS: must be less than SHUTDOWN_TIMEOUT_SECONDS")
@@ -280,6 +293,22 @@ function relaySettingsOf(read: Reader) {
     relayCopyKey: copyKey,
     relayDeny: read.words("RELAY_DENY"),
     relayLimits: read.object("RELAY_LIMITS"),
+  }
+}
+
+function poolsSettingsOf(read: Reader) {
+  const port = read.whole("POOLS_PORT", 45_227, [0, 65_535])
+  const isSaid = read.optional("POOLS_AUTH") !== undefined
+  const auth = read.oneOf("POOLS_AUTH", ["open", "required"])
+  const poolsTlsCa = read.optional("POOLS_TLS_CA")
+  if (poolsTlsCa !== undefined && read.optional("TLS_CERT") === undefined) {
+    read.problem("POOLS_TLS_CA: needs TLS_CERT and TLS_KEY beside it")
+  }
+  return {
+    poolsPort: port === 0 ? undefined : port,
+    poolsSocket: read.optional("POOLS_SOCKET"),
+    poolsAuth: isSaid ? auth : undefined,
+    poolsTlsCa,
   }
 }
 

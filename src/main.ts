@@ -14,6 +14,18 @@ const commands: Readonly<Record<string, { says: string; load: () => Promise<Comm
     says: "print, follow or append to a document from the terminal",
     load: async () => (await import("./cli/edit.ts")).edit,
   },
+  chat: {
+    says: "talk to operators, at a terminal or in a pipe",
+    load: async () => (await import("./cli/chat.ts")).chat,
+  },
+  invite: {
+    says: "invite an operator, or make a key for an onion service",
+    load: async () => (await import("./cli/invite.ts")).invite,
+  },
+  doctor: {
+    says: "look for what is missing, open or unwise",
+    load: async () => (await import("./cli/doctor.ts")).doctor,
+  },
   documents: {
     says: "list, show, export or delete what is stored",
     load: async () => (await import("./cli/documents.ts")).documents,

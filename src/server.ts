@@ -28,6 +28,7 @@ import { WebSockets } from "./net/websocket.ts"
 import { relayOptions } from "./relay/limits.ts"
 import { healthAnswer, statsRoute } from "./server-figures.ts"
 import { createOperators, type OperatorsPart } from "./server-operators.ts"
+import { createPools, type PoolsPart } from "./server-pools.ts"
 import { createRelay, type RelayPart } from "./server-relay.ts"
 import {
   guard,
@@ -38,7 +39,7 @@ import {
   type Wake,
 } from "./service.ts"
 import { openStore, type Store } from "./store.ts"
-import { createTokens, type TokenKey } from "./tokens.ts"
+import { createTokens, type Identify, type TokenKey } from "./tokens.ts"
 import { chooseProtocol, documentsCodec } from "./wire/documents.ts"
 
 /** Where time comes from. A test turns it by hand. */
@@ -102,6 +103,8 @@ export interface Listening {
   readonly url: string
   /** Of the operators' lines: `127.0.0.1:9696`, and the path of a unix socket. */
   readonly operators: readonly string[]
+  /** Of the pools' frames: `127.0.0.1:45227`, and the path of a unix socket. */
+  readonly pools: readonly string[]
 }
 
 /** A server that is not started yet. What `config` leaves out takes its default. */
@@ -132,6 +135,7 @@ export class Server {
   #documents: Documents | undefined
   #relay: RelayPart | undefined
   #operators: OperatorsPart | undefined
+  #pools: PoolsPart | undefined
   /** Probes over the bus that did not come back, in a row. */
   #probeFailures = 0
   /** "down": nothing stands any more, and a wake that was still under way finds nothing to tick. */
@@ -174,6 +178,7 @@ export class Server {
       if (config.parts.includes("documents")) this.#addDocuments()
       if (config.parts.includes("relay")) this.#addRelay()
       if (config.parts.includes("operators")) this.#addOperators()
+      if (config.parts.includes("pools")) this.#addPools()
       this.#httpRoutes.push(statsRoute(() => this.#stats()))
       this.#http = this.#createHttp()
     } catch (thrown) {
@@ -191,6 +196,7 @@ export class Server {
     try {
       // Before HTTP, so that the server says it listens only when all of it does.
       await this.#operators?.listen()
+      await this.#pools?.listen()
       const address = await this.#http.listen(port, host)
       this.#state = "ready"
       const scheme = tls === undefined ? "http" : "https"
@@ -198,9 +204,11 @@ export class Server {
       const url = `${scheme}://${name}:${address.port}${pathPrefix}`
       const lines = this.#operators?.places ?? []
       const operators = lines.length === 0 ? {} : { operators: lines.join(" ") }
+      const pools = this.#pools?.places ?? []
+      const framed = pools.length === 0 ? {} : { pools: pools.join(" ") }
       const told = { url, database: sqliteUri, parts: parts.join(",") }
-      this.#log.info("listening", { ...told, ...operators })
-      return { port: address.port, url, operators: lines }
+      this.#log.info("listening", { ...told, ...operators, ...framed })
+      return { port: address.port, url, operators: lines, pools }
     } catch (thrown) {
       for (const { service } of this.#parts) service.stop()
       await this.#takeDown()
@@ -218,6 +226,7 @@ export class Server {
     this.#log.info("stopping")
     const answered = this.#http.stopListening()
     this.#operators?.stopListening()
+    this.#pools?.stopListening()
     for (const { name, service } of this.#parts) {
       guard(this.#log, `${name} stop`, () => service.stop())
     }
@@ -252,6 +261,7 @@ export class Server {
     this.#state = "down"
     this.#endTicks()
     this.#operators?.stopListening()
+    this.#pools?.stopListening()
     this.#http.close()
     await this.#bus.close()
     this.#store.close()
@@ -324,12 +334,7 @@ export class Server {
       metrics: this.#metrics,
       random,
       wake: this.#waker("relay", (now) => part.service.tick(now)),
-      identify: createTokens({
-        key: keyFrom(config.tokenKey),
-        audience: config.jwtAudience,
-        issuer: config.jwtIssuer,
-        now: () => this.#clock.now(),
-      }),
+      identify: this.#identify,
       store: this.#store,
       now: this.#clock.now(),
     })
@@ -352,6 +357,36 @@ export class Server {
     this.#operators = part
     this.#parts.push({ name: "operators", service: part.service, figures: "none" })
     this.#socketRoutes.push(part.route)
+  }
+
+  #addPools(): void {
+    const config = this.#config
+    const { tls, poolsTlsCa } = config
+    const ca = poolsTlsCa === undefined ? {} : { ca: readPem(poolsTlsCa) }
+    const part: PoolsPart = createPools({
+      config,
+      store: this.#store,
+      log: this.#log,
+      metrics: this.#metrics,
+      connections: this.#connections,
+      gate: this.#gate,
+      random,
+      wake: this.#waker("pools", (now) => part.service.tick(now)),
+      identify: this.#identify,
+      now: () => this.#clock.now(),
+      version: manifest.version,
+      tls: tls && { cert: readPem(tls.cert), key: readPem(tls.key), ...ca },
+      shutDown: () => void this.stop(),
+    })
+    this.#pools = part
+    this.#parts.push({ name: "pools", service: part.service })
+    this.#socketRoutes.push(part.route)
+    this.#httpRoutes.push(...part.httpRoutes)
+  }
+
+  get #identify(): Identify | undefined {
+    const { tokenKey, jwtAudience: audience, jwtIssuer: issuer } = this.#config
+    return createTokens({ key: keyFrom(tokenKey), audience, issuer, now: () => this.#clock.now() })
   }
 
   #createHttp(): HttpListener {
@@ -438,7 +473,7 @@ function documentLimits(config: Config): Limits {
 
 /** Where the page answers: at its own path, and at that of each part that has a panel and runs. */
 function panelPaths(parts: Config["parts"]): readonly string[] {
-  return parts.includes("relay") ? ["", "relay"] : [""]
+  return ["", ...(["relay", "operators"] as const).filter((part) => parts.includes(part))]
 }
 
 function keyFrom(place: Config["tokenKey"]): TokenKey | undefined {

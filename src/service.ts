@@ -54,6 +54,8 @@ export interface Identity {
   readonly role: Role
   /** Rooms it is good for, as patterns in which `*` is any run of characters. Undefined when it names none. */
   readonly places: readonly string[] | undefined
+  /** Names of the pools it is good for, where it says so. */
+  readonly pools?: readonly string[] | undefined
   /** What it may do where rights are told apart by name; undefined when it does not say. */
   readonly rights: readonly string[] | undefined
   /** When it was issued, in ms since 1970: a revocation spares newer ones. */

@@ -116,6 +116,7 @@ function identityOf(payload: JWTPayload, now: number): Identity {
     subject,
     role: roleOf(payload["role"]),
     places: placesOf(payload["docId"] ?? payload["room"]),
+    ...(payload["pools"] === undefined ? {} : { pools: textsOf(payload["pools"], "pools") }),
     rights: textsOf(payload["rights"], "rights"),
     since: iat === undefined ? undefined : iat * 1_000,
     until: exp * 1_000,

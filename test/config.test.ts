@@ -45,7 +45,7 @@ test("DC108 SV2 every bad value stops the start, and all are told at once", () =
         "DRAIN_SECONDS: must be less than SHUTDOWN_TIMEOUT_SECONDS",
         'EXPIRY_DAYS: "-1" is not a number from 0.0001 to 36500',
         'MAX_DOCUMENT_SIZE_KB: "1e9" is not a whole number from 1 to 16384',
-        'PARTS: "piano" is not one of documents, relay, operators',
+        'PARTS: "piano" is not one of documents, relay, operators, pools',
         'PORT: "x" is not a whole number from 0 to 65535',
         "TLS_CERT: needs TLS_KEY beside it",
       ])

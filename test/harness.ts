@@ -63,6 +63,8 @@ export interface Started {
   readonly ws: string
   /** Where the operators' lines are served: `127.0.0.1:PORT`, and the path of a unix socket. */
   readonly operators: readonly string[]
+  /** The same of the pools' frames. */
+  readonly pools: readonly string[]
   stop(): Promise<void>
 }
 
@@ -83,17 +85,25 @@ export async function startServer(t: TestContext, config: Start = {}): Promise<S
       logLevel: "silent",
       drainSeconds: 0,
       operatorsPort: undefined,
+      poolsPort: undefined,
       ...(inMemory ? { sqliteUri: ":memory:" } : {}),
       ...settings,
     },
     { ...(clock === undefined ? {} : { clock }), ...(hub === undefined ? {} : { hub }) },
   )
-  const { port, operators } = await server.start()
+  const { port, operators, pools } = await server.start()
   const stop = async () => {
     await server.stop()
   }
   t.after(stop)
-  return { server, url: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}`, operators, stop }
+  return {
+    server,
+    url: `http://127.0.0.1:${port}`,
+    ws: `ws://127.0.0.1:${port}`,
+    operators,
+    pools,
+    stop,
+  }
 }
 
 /** `count` servers that reach each other over one bus in memory. */
@@ -131,6 +141,7 @@ export async function launch(
       PATH: process.env["PATH"],
       PORT: "0",
       OPERATORS_PORT: "0",
+      POOLS_PORT: "0",
       DRAIN_SECONDS: "0",
       ...environment,
     },

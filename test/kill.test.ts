@@ -219,7 +219,12 @@ function toldIn({ shared, raw }: Place) {
 /** Starts a server on these files and kills it on its way, after so many of its touches to them. */
 async function startInVain(host: Host): Promise<void> {
   const main = join(import.meta.dirname, "../src/main.ts")
-  const env = { PATH: process.env["PATH"], OPERATORS_PORT: "0", ...host.environment }
+  const env = {
+    PATH: process.env["PATH"],
+    OPERATORS_PORT: "0",
+    POOLS_PORT: "0",
+    ...host.environment,
+  }
   const child = spawn(process.execPath, [main, "serve"], {
     env,
     stdio: ["ignore", "ignore", "pipe"],

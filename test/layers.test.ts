@@ -24,6 +24,7 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   documents: ["service", "store", "log", "metrics", "bus/bus", "wire", "ot"],
   relay: ["service", "store", "log", "metrics", "bus/bus", "wire"],
   operators: ["service", "store", "log", "wire"],
+  pools: ["service", "store", "log", "metrics", "wire"],
   tokens: ["service", "wire/error"],
   net: ["service", "log", "metrics", "wire"],
   config: ["log"],
@@ -39,19 +40,21 @@ const directions: Readonly<Record<string, readonly string[]>> = {
     "documents",
     "relay",
     "operators",
+    "pools",
     "net",
     "wire",
     "ot",
   ],
   collab: ["service", "tokens", "log", "bus", "relay", "wire"],
-  cli: ["client", "server", "config", "store", "log", "documents"],
+  cli: ["client", "server", "config", "store", "log", "documents", "operators", "wire"],
   main: ["config", "log", "cli"],
 }
 
 /** Folders that others enter only by the files of these names. Libraries (wire, ot, net, client, cli) have no door. */
 const doors: Readonly<Record<string, readonly string[]>> = {
   documents: ["documents", "routes", "settings", "shelf-sqlite"],
-  operators: ["operators", "passwords", "secret"],
+  operators: ["operators", "passwords", "secret", "invitations"],
+  pools: ["pools"],
   bus: ["bus", "memory"],
 }
 
@@ -75,11 +78,13 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "@lezer": ["web/documents"],
   "@replit/codemirror-vim": ["web/documents/vim"],
   "node:sqlite": ["store"],
-  "node:net": ["net/tcp", "net"],
+  "node:net": ["net/tcp", "net", "client/tcp", "client/socks"],
   "node:tls": ["net/tcp", "net"],
   "node:http": ["net/http", "net"],
   "node:https": ["net/http"],
-  "node:stream": ["net"],
+  "node:stream": ["net", "cli"],
+  "node:string_decoder": ["cli"],
+  "node:child_process": ["cli"],
   "node:crypto": [
     "tokens",
     "collab",
@@ -90,6 +95,9 @@ const homes: Readonly<Record<string, readonly string[]>> = {
     "documents/authors",
     "relay/vectors",
     "operators/secret",
+    "pools/keys",
+    "pools/repeats",
+    "cli/invite",
     "server",
   ],
   "node:fs": ["store", "net/http", "net/tcp", "cli", "server"],
@@ -256,7 +264,7 @@ test("SV33 the client takes no value that reaches the schemas", () => {
 test("SV33 a part's service waits for nothing", () => {
   none(
     sources
-      .filter((source) => /^(documents|ot|relay|operators)\//.test(source.name))
+      .filter((source) => /^(documents|ot|relay|operators|pools)\//.test(source.name))
       .filter((source) => /\bawait\b|\basync\b/.test(withoutComments(source.text)))
       .map((source) => source.name),
   )

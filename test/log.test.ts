@@ -69,7 +69,13 @@ test("SV14 a fault of ours is logged with its stack and told as internal, a refu
 test("SV25 DC107 nothing that a far end says or is called stands in the log or the figures", async (t) => {
   const lines: string[] = []
   const log = new Log("debug", (line) => lines.push(line))
-  const config = { port: 0, operatorsPort: 0, sqliteUri: ":memory:", drainSeconds: 0 }
+  const config = {
+    port: 0,
+    operatorsPort: 0,
+    poolsPort: undefined,
+    sqliteUri: ":memory:",
+    drainSeconds: 0,
+  }
   const server = createServer(config, { log })
   const { port } = await server.start()
   t.after(() => server.stop())

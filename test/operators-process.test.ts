@@ -51,7 +51,13 @@ function filesIn(directory: string): readonly (readonly [string, Buffer])[] {
 
 /** Runs a server that ends by itself. */
 async function run(environment: Record<string, string>) {
-  const env = { PATH: process.env["PATH"], PORT: "0", OPERATORS_PORT: "0", ...environment }
+  const env = {
+    PATH: process.env["PATH"],
+    PORT: "0",
+    OPERATORS_PORT: "0",
+    POOLS_PORT: "0",
+    ...environment,
+  }
   const child = spawn(process.execPath, [main, "serve"], { env, stdio: ["ignore", "pipe", "pipe"] })
   let err = ""
   child.stderr.on("data", (chunk) => {
@@ -326,6 +332,7 @@ test("OP44 it opens no connection and asks no name server, whatever it receives"
   const server = await process_(t, directory, {
     NODE_OPTIONS: `--import=${hook}`,
     OPERATORS_PORT: "0",
+    POOLS_PORT: "0",
   })
   const ada = await server.dial()
   await login(ada, "ada", "a")

@@ -157,6 +157,7 @@ const dataDir = mkdtempSync(join(tmpdir(), "quartet-pictures-"))
 const server = createServer({
   port: 0,
   operatorsPort: undefined,
+  poolsPort: undefined,
   dataDir,
   sqliteUri: join(dataDir, "quartet.db"),
   logLevel: "silent",

@@ -11,7 +11,7 @@ const main = join(import.meta.dirname, "../src/main.ts")
 
 /** Runs `quartet …` to its end; resolves with its exit code and what it said. */
 async function run(words: readonly string[], environment: Record<string, string> = {}) {
-  const env = { PATH: process.env["PATH"], OPERATORS_PORT: "0", ...environment }
+  const env = { PATH: process.env["PATH"], OPERATORS_PORT: "0", POOLS_PORT: "0", ...environment }
   const child = spawn(process.execPath, [main, ...words], {
     env,
     stdio: ["ignore", "pipe", "pipe"],

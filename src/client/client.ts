@@ -4,6 +4,9 @@
  * It runs in browsers and in Node 24.12 or later, and needs nothing but WebSocket and fetch.
  */
 import { Documents, type Person } from "./documents.ts"
+import { OperatorsSession } from "./operators.ts"
+import type { Operators, OperatorsOptions } from "./operators-shapes.ts"
+import { openSocketLine } from "./operators-socket.ts"
 import { Relay } from "./relay.ts"
 import { Routes } from "./routes.ts"
 
@@ -11,6 +14,8 @@ import { Routes } from "./routes.ts"
 export interface Client {
   readonly documents: Documents
   readonly relay: Relay
+  /** Logs in as an operator. Throws TypeError for what cannot be a callsign. */
+  operators(options: OperatorsOptions): Operators
 }
 
 /**
@@ -26,7 +31,11 @@ export interface Client {
  * Throws TypeError when `url` is no such address.
  */
 export function connect(url: string, person: Person = {}): Client {
-  return { documents: new Documents(new Routes(url), person), relay: new Relay(url) }
+  return {
+    documents: new Documents(new Routes(url), person),
+    relay: new Relay(url),
+    operators: (options) => new OperatorsSession(openSocketLine(url), options),
+  }
 }
 
 export type { PendingRecord } from "../ot/effects.ts"
@@ -46,6 +55,16 @@ export type {
 } from "./documents.ts"
 export type { Editor } from "./editors.ts"
 export { indexedDbStore, type OfflineRecord, type OfflineStore } from "./offline.ts"
+export {
+  type End,
+  type Incoming,
+  type Operators,
+  OperatorsError,
+  type OperatorsOptions,
+  type Outgoing,
+  type OwnSession,
+  type SendOptions,
+} from "./operators-shapes.ts"
 export type { Relay } from "./relay.ts"
 export type { Room, RoomEvents, RoomOptions, RoomState } from "./room.ts"
 export type { Link, LinkOptions, NewLink, Playback, StoredText } from "./routes.ts"

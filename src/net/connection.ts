@@ -58,6 +58,7 @@ export class Link<In, Out> implements Connection<Out> {
   readonly #name: string
   readonly #encoder: Encoder<Out>
   readonly #figures: Protocol<In, Out>["figures"]
+  readonly endsItself: boolean
   readonly #counts: Counts
   readonly #socket: Socket
   readonly #inbox: Inbox
@@ -88,6 +89,7 @@ export class Link<In, Out> implements Connection<Out> {
     this.#name = protocol.name
     this.#encoder = options.encoder
     this.#figures = protocol.figures
+    this.endsItself = protocol.ends === "itself"
     this.#counts = protocol.figures === "none" ? noCounts() : connections.traffic.of(protocol.name)
     this.#socket = options.socket
     const { limits } = protocol

@@ -21,6 +21,8 @@ const reliefShare = 1 / 16
 /** What all connections need to know of one. */
 export interface Member {
   readonly group: string
+  /** Its service closes it when the server goes. */
+  readonly endsItself?: boolean
   readonly unsent: number
   count(): void
   tick(now: number): void
@@ -100,10 +102,12 @@ export class Connections {
 
   /**
    * Closes all there are, spread over `overMs` in random order, so that they do not all come back
-   * in one second; the connections of one place go together. With 0, or none, at once.
+   * in one second; the connections of one place go together. With 0, or none, at once. Those that
+   * their service closes itself are left to it.
    */
   closeAll(code: Code, overMs: number): void {
-    const byGroup = Map.groupBy(this.#members, (member) => member.group)
+    const ours = [...this.#members].filter(({ endsItself }) => endsItself !== true)
+    const byGroup = Map.groupBy(ours, (member) => member.group)
     const groups = this.#shuffled([...byGroup.values()])
     this.#drain = { code, overMs, since: this.now, groups, total: groups.length }
     this.#closeDue()

@@ -4,7 +4,7 @@
  * A route is written once by server.ts. What always holds: net asks it for nothing but this, so a
  * protocol is added without a line in this folder.
  */
-import type { Codec, Identity, Service } from "../service.ts"
+import type { Codec, Connection, Identity, Service } from "../service.ts"
 
 /** Bounds of each connection of one protocol. Sizes are bytes, times are ms; the table in ARCHITECTURE.md has the values. */
 export interface Limits {
@@ -40,6 +40,8 @@ export interface Protocol<In, Out> {
   readonly limits: Limits
   /** "none": no figure tells of its connections, not even how many there are. */
   readonly figures?: "none"
+  /** "itself": when the server goes, the service closes its connections, when their work is done. */
+  readonly ends?: "itself"
 }
 
 /** A cookie that net draws for whoever brings none, sets with each handshake and hands on in `params`. */
@@ -84,4 +86,14 @@ export interface StreamRoute<In, Out> extends Protocol<In, Out> {
    * one. No line is bytes, so bytes cannot be mistaken for one.
    */
   readonly overlong?: Uint8Array
+  /** How long a frame of a connection may be now, where that is less than `messageBytes` for a while. */
+  frameBytes?(connection: Connection<Out>): number
+  /** What begun frames of all connections together may hold. */
+  readonly ingress?: Ingress
+}
+
+/** Bytes of begun frames, over all connections of some routes. */
+export interface Ingress {
+  readonly limitBytes: number
+  bytes: number
 }

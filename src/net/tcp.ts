@@ -7,7 +7,7 @@
  */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs"
 import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net"
-import { createServer as createTlsServer } from "node:tls"
+import { createServer as createTlsServer, TLSSocket } from "node:tls"
 import { guard } from "../service.ts"
 import { WireError } from "../wire/error.ts"
 import { FrameReader } from "../wire/frames.ts"
@@ -32,7 +32,12 @@ export interface StreamOptions {
   readonly connections: Connections
   readonly gate: Gate
   /** Certificate and key as PEM, for TCP. */
-  readonly tls?: { readonly cert: string; readonly key: string }
+  readonly tls?: {
+    readonly cert: string
+    readonly key: string
+    /** Who comes must show a certificate of this authority. */
+    readonly ca?: string
+  }
 }
 
 /** Where to listen: an address (port 0 takes a free one), or the path of a unix socket. */
@@ -59,8 +64,13 @@ export class StreamListener {
       this.#server = createServer({ noDelay: true }, take)
       return
     }
-    const handshake = { handshakeTimeout: tlsHandshakeMs }
-    this.#server = createTlsServer({ ...tls, ...handshake, noDelay: true }, take)
+    const handshake = { handshakeTimeout: tlsHandshakeMs, minVersion: "TLSv1.2" } as const
+    const asked = tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true }
+    this.#server = createTlsServer({ ...tls, ...handshake, ...asked, noDelay: true }, take)
+    // Whoever speaks no TLS, or shows no certificate that counts.
+    this.#server.on("tlsClientError", () => {
+      if (route.figures !== "none") options.connections.traffic.refused("unauthenticated")
+    })
     // Before its handshake a socket is no connection yet, but it costs.
     this.#server.on("connection", (socket) => gate.takeSocket(socket))
   }
@@ -100,6 +110,8 @@ export class StreamListener {
       const gone = gate.enter(address, undefined)
       const params = new Map([["address", address]])
       if (circuit !== undefined) params.set("circuit", circuit)
+      const certified = this.#options.tls?.ca === undefined ? undefined : namesIn(socket)
+      if (certified !== undefined) params.set("certificate", certified)
       const options = { socket, encoder, params, identity: undefined, gone }
       const link = new Link(connections, route, options)
       const stream = new Stream(socket, link, this.#options)
@@ -133,6 +145,9 @@ class Stream implements Transport {
   // What of the last chunk has not been cut up yet.
   #rest: Iterator<Uint8Array | string | typeof overlong> | undefined
   #isReading = true
+  readonly #begun: () => number
+  // What of its begun frame the ingress of its route counts.
+  #accounted = 0
   // Bytes that came and were not handed on yet: of a begun line, or of one that is skipped.
   #uncounted = 0
 
@@ -141,7 +156,8 @@ class Stream implements Transport {
     const reader =
       framing === "lines"
         ? new LineReader(limits.messageBytes)
-        : new FrameReader(limits.messageBytes)
+        : new FrameReader(limits.messageBytes, (length) => this.#checkFrame(length))
+    this.#begun = () => (reader instanceof FrameReader ? reader.begunBytes : 0)
     this.#socket = socket
     this.#link = link
     this.#options = options
@@ -149,6 +165,7 @@ class Stream implements Transport {
     socket.on("data", (chunk: Buffer) => this.read(chunk))
     // Node ends our side by itself, after what is queued.
     socket.on("end", () => link.leave("left"))
+    socket.once("close", () => this.#account(0))
   }
 
   /** The next bytes. */
@@ -188,6 +205,7 @@ class Stream implements Transport {
           continue
         }
         this.#rest = undefined
+        this.#account(this.#begun())
         // A line that never ends costs what it brings, too.
         if (this.#uncounted > route.limits.messageBytes) this.#link.pinged(this.#uncounted)
         if (this.#uncounted > route.limits.messageBytes) this.#uncounted = 0
@@ -198,6 +216,23 @@ class Stream implements Transport {
       this.#rest = undefined
       this.#link.refuse(error)
     })
+  }
+
+  /** Throws where a frame may not be so long yet. */
+  #checkFrame(length: number): void {
+    const limit = this.#options.route.frameBytes?.(this.#link) ?? length
+    if (length <= limit) return
+    throw new WireError("too-many", `a frame holds at most ${limit} bytes here and now`)
+  }
+
+  /** Counts what is begun. Throws when all begun frames together are too long. */
+  #account(bytes: number): void {
+    const { ingress } = this.#options.route
+    if (ingress === undefined) return
+    ingress.bytes += bytes - this.#accounted
+    this.#accounted = bytes
+    if (bytes === 0 || ingress.bytes <= ingress.limitBytes) return
+    throw new WireError("too-many", `begun frames hold ${ingress.limitBytes} bytes in all already`)
   }
 
   #handOver(message: Uint8Array | string | typeof overlong): void {
@@ -214,6 +249,13 @@ class Stream implements Transport {
     this.#uncounted = Math.max(0, this.#uncounted - bytes - 1)
     this.#link.take(message, bytes)
   }
+}
+
+/** The app ids that a certificate is for, by comma. */
+function namesIn(socket: Socket): string {
+  const names = socket instanceof TLSSocket ? socket.getPeerCertificate().subjectaltname : ""
+  const found = (names ?? "").matchAll(/URI:urn:quartet:app:([A-Za-z0-9._-]{1,128})(?=,|$)/g)
+  return [...found].map((match) => match[1] ?? "").join(",")
 }
 
 function listening(server: Server, place: ListenOptions): Promise<void> {

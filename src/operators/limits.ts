@@ -44,6 +44,8 @@ export const limits = {
   circuitKeys: 10_000,
   hashWaiting: 64,
   hashWaitingPerCircuit: 2,
+  /** For which an invitation is good. */
+  inviteMs: 604_800_000,
   registrations: 30,
   registrationsPerCircuit: 1,
   accounts: 1_000,

@@ -29,13 +29,23 @@ export function prefixed(payload: Uint8Array): Uint8Array {
 /** Cuts the bytes of one connection into frames. */
 export class FrameReader {
   readonly #limitBytes: number
+  readonly #check: (length: number) => void
   // The begun frame with its prefix. Invariant: less than a whole frame lies in the first #length bytes.
   #begun = empty
   #length = 0
 
-  /** `limitBytes` counts the payload, without the prefix. */
-  constructor(limitBytes: number) {
+  /**
+   * `limitBytes` counts the payload, without the prefix. `check` is asked, too, whenever a length is
+   * known and the frame is not whole: it throws a WireError where a frame may not be that long now.
+   */
+  constructor(limitBytes: number, check: (length: number) => void = () => {}) {
     this.#limitBytes = limitBytes
+    this.#check = check
+  }
+
+  /** Bytes of the begun frame that are kept. */
+  get begunBytes(): number {
+    return this.#length
   }
 
   /**
@@ -77,6 +87,7 @@ export class FrameReader {
         `a frame holds at most ${this.#limitBytes} bytes, this one has ${length}`,
       )
     }
+    this.#check(length)
     return prefixBytes + length
   }
 
