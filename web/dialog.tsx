@@ -56,6 +56,7 @@ export function Dialog(props: DialogProps): VNode {
       forget()
       dialog.removeEventListener("close", stay)
       dialog.close()
+      queueMicrotask(freshenFocus)
       latest.current.onClosed?.()
     }
   }, [])
@@ -79,6 +80,14 @@ export function Dialog(props: DialogProps): VNode {
       {children}
     </dialog>
   )
+}
+
+/** Chromium gives a field its focus back while it is inert yet: without a caret, and deaf to keys. */
+function freshenFocus(): void {
+  const field = document.activeElement
+  if (!(field instanceof HTMLTextAreaElement)) return
+  field.blur()
+  field.focus()
 }
 
 /** Below the button, its nearer edges aligned, and within the window. A phone's sheet ignores it. */

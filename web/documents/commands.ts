@@ -23,7 +23,7 @@ import { linkTo, place } from "./place.ts"
 import { previewChoices } from "./preview.tsx"
 import type { Session } from "./session.ts"
 import { settingsChoices } from "./settings-choices.ts"
-import { guard } from "./share-otp.tsx"
+import { guard } from "./share-otp.ts"
 
 /** The palette offers to go to so many people: who looks for one of more has the list. */
 const limitOffered = 20

@@ -13,6 +13,7 @@ import type { Panel } from "../frame.tsx"
 import { Icon } from "../icons.tsx"
 import { listenForKey } from "../keys.ts"
 import { Later } from "../later.tsx"
+import { type Notice, show } from "../notices.tsx"
 import { goTo, openPart, pathOf } from "../panels.ts"
 import { fontSize } from "../preferences.ts"
 import { choicesIn, panelKeys, type Scene } from "./commands.ts"
@@ -27,7 +28,6 @@ import { amend, followAddress, go, place } from "./place.ts"
 import { PreviewPane, usePreview } from "./preview.tsx"
 import { type Session, Sessions } from "./session.ts"
 import { followScreen } from "./settings-screen.ts"
-import { AskForOtp } from "./share-otp.tsx"
 import { sharedName, TopLine } from "./top-line.tsx"
 
 /** The HTTP status 401 as a close code: the OTP is missing or wrong. */
@@ -90,17 +90,25 @@ function Documents(): VNode {
         openNew={sessions.openNew}
       />
       {ending?.code === unauthenticatedCode && !isLink(session) && (
-        <AskForOtp
+        <Later
           key={attempt}
-          address={address}
-          pending={session.text.unacknowledged}
-          onOtp={(otp) => {
-            otpTried.current = otp
-            amend({ id: address.id, otp })
-            again()
-          }}
-          onNew={newDocument}
-        />
+          load={() => import("./ask-otp.tsx")}
+          name="The question for the OTP"
+          onFailed={() => show(noQuestion(again))}
+        >
+          {({ AskForOtp }) => (
+            <AskForOtp
+              address={address}
+              pending={session.text.unacknowledged}
+              onOtp={(otp) => {
+                otpTried.current = otp
+                amend({ id: address.id, otp })
+                again()
+              }}
+              onNew={newDocument}
+            />
+          )}
+        </Later>
       )}
     </main>
   )
@@ -218,6 +226,12 @@ function Desk({ session, onAgain }: DeskProps): VNode {
       )}
     </>
   )
+}
+
+/** What is told when even the question for the OTP could not be loaded. */
+function noQuestion(again: () => void): Notice {
+  const sentence = "This document asks for an OTP, and there is no line to the server"
+  return { subject: "later", sentence, offers: [{ label: "Try again", run: again }] }
 }
 
 interface EdgeProps {

@@ -14,7 +14,7 @@ import { linkTo, place } from "./place.ts"
 import type { Session } from "./session.ts"
 import { Keep } from "./share-keep.tsx"
 import { LinkCard } from "./share-link.tsx"
-import { guard } from "./share-otp.tsx"
+import { guard } from "./share-otp.ts"
 import { momentOf } from "./share-times.ts"
 
 interface ShareProps {

@@ -3,9 +3,8 @@
  * first opened, so that it costs nothing to those who write documents.
  */
 import type { VNode } from "preact"
-import { useState } from "preact/hooks"
 import type { Panel } from "../frame.tsx"
-import { Later } from "../later.tsx"
+import { LatePanel } from "../late-panel.tsx"
 import { goTo, openPart, pathOf } from "../panels.ts"
 import { formatNote, fresh, go, place } from "./place.ts"
 
@@ -26,25 +25,9 @@ function newNote(): void {
 }
 
 function Relay(): VNode {
-  const [isLost, setIsLost] = useState(false)
   return (
-    <main class="relay">
-      {isLost ? (
-        <p class="relay-lost">
-          The relay's panel could not be loaded.{" "}
-          <button type="button" class="button" onClick={() => setIsLost(false)}>
-            Try again
-          </button>
-        </p>
-      ) : (
-        <Later
-          load={() => import("./room.tsx")}
-          name="The relay's panel"
-          onFailed={() => setIsLost(true)}
-        >
-          {({ Room }) => <Room onNew={newNote} />}
-        </Later>
-      )}
-    </main>
+    <LatePanel class="relay" load={() => import("./room.tsx")}>
+      {({ Room }) => <Room onNew={newNote} />}
+    </LatePanel>
   )
 }

@@ -1,31 +1,9 @@
-/**
- * The OTP of a document: how it is set and taken away, and the dialog that asks a newcomer for it.
- * It comes with the page, as a document cannot be opened without it; the share sheet does not.
- */
+/** Asks a newcomer for the OTP of a document. Loaded when one is asked for. */
 import type { VNode } from "preact"
 import { useState } from "preact/hooks"
 import type { Address } from "../address.ts"
 import { Dialog } from "../dialog.tsx"
 import { Icon } from "../icons.tsx"
-import { tell } from "../notices.tsx"
-import type { Session } from "./session.ts"
-
-/** Sets an OTP, or takes it away, and tells what came of it; gives why not, where it was refused. */
-export async function guard(
-  { text }: Session,
-  wish: "protect" | "unprotect",
-): Promise<string | undefined> {
-  try {
-    await text[wish]()
-    tell("guard", wish === "protect" ? "Newcomers are asked for the OTP" : "The OTP is gone")
-    return undefined
-  } catch (refused) {
-    const why = refused instanceof Error ? refused.message : "refused"
-    const sentence = `Nothing was changed: ${why}`
-    tell("guard", sentence)
-    return sentence
-  }
-}
 
 interface AskProps {
   readonly address: Address
