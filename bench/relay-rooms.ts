@@ -51,6 +51,8 @@ export interface RoomOptions {
   readonly replicas: number
   readonly writers: number
   readonly speech: Speech
+  /** Where the last replica connects, if not where the others do. */
+  readonly lastPort?: number
 }
 
 export class RoomLoad {
@@ -86,7 +88,7 @@ export class RoomLoad {
       const opened = await Promise.all(Array.from({ length: count }, () => load.#join(port)))
       load.#sockets.push(...opened)
     }
-    load.#sockets.push(await load.#join(port, "reads"))
+    load.#sockets.push(await load.#join(options.lastPort ?? port, "reads"))
     await load.#until(() => load.#answered >= options.replicas)
     for (let each = 0; each < options.writers; each += 1) load.#writers.push(new Writer(each + 1))
     return load
