@@ -20,7 +20,7 @@ const measureMs = 10_000
 const openAtOnce = 250
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, rooms: { type: "string", default: "5000" } },
+  options: { only: { type: "string" }, rooms: { type: "string", default: "1000" } },
 })
 
 async function startServers(redis: Redis): Promise<readonly [Target, Target]> {
@@ -122,7 +122,7 @@ async function resync(servers: readonly [Target, Target], redis: Redis): Promise
     await Promise.all(rooms.map((room) => room.settled()))
   })
   // Beacons of what was written come twice, and are over.
-  await sleep(15_000)
+  await sleep(20_000)
   const names = [
     "quartet_redis_messages_published_total",
     "quartet_relay_gaps_total",

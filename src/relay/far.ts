@@ -137,7 +137,7 @@ export class Far {
   get vector(): Vector {
     const vectors: Vector[] = []
     for (const { holders, vector } of this.#link.peers.values()) {
-      if (holders > 0 && vector !== undefined) vectors.push(this.#decoded(vector))
+      if (holders > 0) vectors.push(vector === undefined ? emptyVector : this.#decoded(vector))
     }
     return minimum(vectors)
   }

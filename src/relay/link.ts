@@ -23,6 +23,8 @@ export interface Peer {
   holders: number
   isBlank: boolean
   hash: string
+  /** Whether what it has was compared with what is here, or could not differ. */
+  isMet: boolean
   /** Of its tracked vector, as it said last; encoded. Undefined until it did. */
   vector: Uint8Array | undefined
 }
@@ -183,12 +185,14 @@ export class Link implements Member {
         const peer = this.#meet(origin, epoch, message)
         if (peer === undefined) return
         this.#tellState(peer)
+        // Who has nothing asks for all of it: there is nothing to compare.
+        if (message.holders === 0) peer.isMet = true
         return this.#stand(peer, epoch, message)
       }
       case "beacon": {
         const peer = this.#meet(origin, epoch, message)
         if (peer === undefined) return
-        if (peer.vector === undefined) return this.#openAnew()
+        if (!peer.isMet) return this.#openAnew()
         return this.#stand(peer, epoch, message)
       }
       case "update":
@@ -260,7 +264,8 @@ export class Link implements Member {
     if (peer === undefined) return
     this.#stated.add(origin)
     // Of deletions a vector says nothing: those who meet with content exchange it once.
-    const isNew = peer.vector === undefined
+    const isNew = !peer.isMet
+    peer.isMet = true
     peer.vector = message.vector
     peer.holders = message.holders
     peer.isBlank = message.isBlank
@@ -332,5 +337,15 @@ export class Link implements Member {
 function newPeer(origin: string, since: Peer["since"], how: "open" | "blank"): Peer {
   const window = new Window(since.epoch, since.seq)
   const wasOpen = how === "open"
-  return { origin, window, since, wasOpen, holders: 0, isBlank: true, hash: "", vector: undefined }
+  return {
+    origin,
+    window,
+    since,
+    wasOpen,
+    holders: 0,
+    isBlank: true,
+    hash: "",
+    vector: undefined,
+    isMet: false,
+  }
 }
