@@ -174,11 +174,17 @@ export async function launch(
   return { url: trimmed, ws: trimmed.replace("http", "ws"), process: child, log, end }
 }
 
+/** Longer than anything waited for here takes on a busy machine, shorter than the runner's patience. */
+const lookLimitMs = 300_000
+
 /** Resolves with the first value of `look` that is not undefined, looking after each turn of the event loop. */
 export async function eventually<T>(look: () => T | undefined | false): Promise<T> {
+  const since = performance.now()
   for (;;) {
     const found = look()
     if (found !== undefined && found !== false) return found
+    // Otherwise a test that the runner has given up would look for ever, and keep the process alive.
+    if (performance.now() - since > lookLimitMs) throw new Error(`not seen in ${lookLimitMs} ms`)
     await new Promise((resolve) => setImmediate(resolve))
   }
 }

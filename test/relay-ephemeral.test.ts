@@ -80,11 +80,18 @@ test("RL1 what passed through a room is not in memory a minute later, though the
   const bob = await Live.comes(world)
   await live(world, 1_500, ada, bob)
   const passed: WeakRef<ArrayBufferLike>[] = []
-  const used = () => {
-    collect()
-    return process.memoryUsage().arrayBuffers
+  const used = async () => {
+    // A weak reference that was just made or read lives until its turn ends, and what a collection
+    // frees is swept beside the program: the smallest of some turns is what is really kept.
+    let least = Number.POSITIVE_INFINITY
+    for (let turn = 0; turn < 20; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve))
+      collect()
+      least = Math.min(least, process.memoryUsage().arrayBuffers)
+    }
+    return least
   }
-  const before = used()
+  const before = await used()
   ada.doc.on("update", (update: Uint8Array) => passed.push(new WeakRef(update.buffer)))
   for (let i = 0; i < 60; i++) {
     ada.types(String.fromCharCode(65 + (i % 26)).repeat(200_000))
@@ -95,7 +102,7 @@ test("RL1 what passed through a room is not in memory a minute later, though the
   assert.equal(textOf(bob.doc).length, 12_000_000)
   for (const { end } of [ada, bob]) end.given.length = 0
   assert.equal(world.relay.replicas, 2)
-  const kept = used() - before
+  const kept = (await used()) - before
   assert.ok(kept < 1_000_000, `${kept} bytes of 12,000,000 are kept`)
   assert.equal(passed.filter((each) => each.deref() !== undefined).length, 0)
 })
