@@ -1,9 +1,11 @@
 /**
- * The relay over two servers: `node bench/relay-servers.ts [--only across|resync]`.
+ * The relay over two servers: `node bench/relay-servers.ts [--only across|resync] [--rooms 10000]`.
  *
  * What a change takes from a replica on one server to one on the other; and what it costs to look
  * after many quiet rooms once Redis was away. Prints rows for docs/measurements.md.
  */
+import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
 import { mkdtempSync } from "node:fs"
 import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
@@ -20,8 +22,15 @@ const measureMs = 10_000
 const openAtOnce = 250
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, rooms: { type: "string", default: "1000" } },
+  options: {
+    only: { type: "string" },
+    rooms: { type: "string", default: "10000" },
+    // In a process of its own: rooms that are opened, written in once, and left alone.
+    quiet: { type: "string" },
+  },
 })
+/** So many rooms a process opens: it has two sockets for each. */
+const roomsEach = 2_500
 
 async function startServers(redis: Redis): Promise<readonly [Target, Target]> {
   const settings = {
@@ -35,17 +44,23 @@ async function startServers(redis: Redis): Promise<readonly [Target, Target]> {
   return [await start(), await start()]
 }
 
+interface Opening {
+  /** The number of the first room. */
+  readonly first?: number
+  readonly opened?: (rooms: readonly RoomLoad[]) => Promise<void>
+}
+
 /** Rooms of two, a replica on each server; `opened` is done with some of them before the next are opened. */
 async function openRooms(
   count: number,
   ports: readonly [number, number],
-  opened: (rooms: readonly RoomLoad[]) => Promise<void> = async () => {},
+  { first = 0, opened = async () => {} }: Opening = {},
 ): Promise<RoomLoad[]> {
   const rooms: RoomLoad[] = []
   while (rooms.length < count) {
     const next = Array.from({ length: Math.min(openAtOnce, count - rooms.length) }, (_, index) =>
       RoomLoad.open(ports[0], {
-        room: `room-${rooms.length + index}`,
+        room: `room-${first + rooms.length + index}`,
         replicas: 2,
         writers: 1,
         speech: yjsSpeech,
@@ -112,17 +127,42 @@ async function across(servers: readonly [Target, Target], perSecond: number): Pr
   await Promise.all(rooms.map((room) => room.close()))
 }
 
+/** Quiet rooms, as a process of their own opens them and says so. */
+async function openQuiet([first, count, one, two]: readonly number[]): Promise<void> {
+  const opened = async (rooms: readonly RoomLoad[]) => {
+    for (const room of rooms) room.write(0, { changes: 1, bytes: 64 })
+    await Promise.all(rooms.map((room) => room.settled()))
+  }
+  await openRooms(count ?? 0, [one ?? 0, two ?? 0], { first: first ?? 0, opened })
+  process.send?.("open")
+}
+
+/** Opens `count` quiet rooms, some after the others. */
+async function quietRooms(
+  count: number,
+  ports: readonly [number, number],
+): Promise<readonly ChildProcess[]> {
+  const openers: ChildProcess[] = []
+  for (let first = 0; first < count; first += roomsEach) {
+    const some = [first, Math.min(roomsEach, count - first), ...ports]
+    const opener = fork(import.meta.filename, ["--quiet", some.join(",")])
+    openers.push(opener)
+    const ended = once(opener, "exit").then(() => {
+      throw new Error(`the rooms from ${first} on were not opened`)
+    })
+    await Promise.race([once(opener, "message"), ended])
+  }
+  return openers
+}
+
 const healthy = async ({ port }: Target) => (await fetch(`http://127.0.0.1:${port}/health`)).ok
 
 /** Redis is killed for 2 s under rooms in which nobody writes. */
 async function resync(servers: readonly [Target, Target], redis: Redis): Promise<void> {
   const count = Number(values.rooms)
-  await openRooms(count, [servers[0].port, servers[1].port], async (rooms) => {
-    for (const room of rooms) room.write(0, { changes: 1, bytes: 64 })
-    await Promise.all(rooms.map((room) => room.settled()))
-  })
-  // Beacons of what was written come twice, and are over.
-  await sleep(20_000)
+  const openers = await quietRooms(count, [servers[0].port, servers[1].port])
+  // Beacons of what was written come twice, and are over: then the rooms are quiet.
+  await sleep(40_000)
   const names = [
     "quartet_redis_messages_published_total",
     "quartet_relay_gaps_total",
@@ -136,28 +176,35 @@ async function resync(servers: readonly [Target, Target], redis: Redis): Promise
   await sleep(2_000)
   await redis.start()
   const began = performance.now()
-  let last = await read()
-  let calmAt = began
+  let dirtyAt = began
   let wellAt = 0
-  while (performance.now() - began < 20_000) {
+  for (let looks = 1; performance.now() - began < 20_000; looks++) {
     await sleep(100)
     if (wellAt === 0 && (await Promise.all(servers.map(healthy))).every(Boolean)) {
       wellAt = performance.now()
     }
-    const now = await read()
-    // What servers and probes say of themselves goes on.
-    if ((now[0] ?? 0) - (last[0] ?? 0) > 20) calmAt = performance.now()
-    last = now
+    // To look costs the servers something, too.
+    if (looks % 5 === 0 && (await figure(servers, "quartet_relay_rooms_dirty")) > 0) {
+      dirtyAt = performance.now()
+    }
   }
+  const last = await read()
   const cells = [
     `${count} quiet rooms`,
     short(loadavg()[0] ?? 0),
     short(wellAt - began),
-    short(calmAt - began),
+    short(dirtyAt - began),
     ...last.map((value, at) => short(value - (before[at] ?? 0))),
     short((await cpuOf(servers)) - cpu),
   ]
   process.stdout.write(`| ${cells.join(" | ")} |\n`)
+  for (const opener of openers) opener.kill()
+}
+
+if (values.quiet !== undefined) {
+  await openQuiet(values.quiet.split(",").map(Number))
+  await once(process, "disconnect")
+  process.exit()
 }
 
 const redis = new Redis(await freePort(), mkdtempSync(join(tmpdir(), "quartet-bench-")), [])
@@ -173,7 +220,7 @@ try {
   }
   if (values.only !== "across") {
     process.stdout.write(
-      "| | load average | well after, ms | quiet on the bus after, ms | messages on the bus | found missing | repair, bytes | answers of replicas | ms CPU of both servers |\n|---|---|---|---|---|---|---|---|---|\n",
+      "| | load average | well after, ms | nothing left to look after, ms | messages on the bus | found missing | repair, bytes | answers of replicas | ms CPU of both servers |\n|---|---|---|---|---|---|---|---|---|\n",
     )
     const servers = await startServers(redis)
     await resync(servers, redis)

@@ -1,5 +1,6 @@
 /**
- * The bus of other people's relays under LFCC's names: one in memory, for relays of one process.
+ * The bus of other people's relays under LFCC's names: one in memory, for relays of one process, or
+ * one over Redis.
  *
  * What always holds: it may be given to several relays; each is a server of its own on it. Before
  * `connect` and after `disconnect` it answers "away" and carries nothing, and what is asked of it
@@ -7,6 +8,7 @@
  */
 import type { Bus, BusOptions, Claim } from "./bus/bus.ts"
 import { MemoryHub } from "./bus/memory.ts"
+import { type RedisBusChoice, RedisMessageBus } from "./collab-redis.ts"
 import type { Answer, Undo } from "./service.ts"
 
 export type ConnectionState = "disconnected" | "connecting" | "connected" | "error"
@@ -95,7 +97,7 @@ class InMemoryMessageBus implements MessageBus {
     return { configured: false, connected: false, activeSubscriptions: subscriptions }
   }
 
-  join(options: BusOptions): JoinedBus {
+  join(options: BusOptions): Bus {
     return new Joined(this, this.#hub.join(options))
   }
 }
@@ -108,35 +110,43 @@ export function createInMemoryMessageBus(options: { readonly serverId?: string }
   return new InMemoryMessageBus(options.serverId)
 }
 
+/**
+ * Makes a bus over Redis, for relays of any number of processes. Does not connect yet. Rejects with
+ * one sentence for an option that there is not, or a value that is none.
+ */
+export async function createRedisAdapter(options: RedisBusChoice): Promise<MessageBus> {
+  return new RedisMessageBus(options)
+}
+
 /** The name that a bus was made with. */
 export function serverIdOf(bus: MessageBus): string | undefined {
-  return bus instanceof InMemoryMessageBus ? bus.serverId : undefined
+  return isOurs(bus) ? bus.serverId : undefined
 }
 
 /** How a bus reaches beyond this process: one in memory does not. */
 export function reachOf(bus: MessageBus): Reach {
-  if (bus instanceof InMemoryMessageBus) return bus.reach
+  if (isOurs(bus)) return bus.reach
   throw unknownBus()
-}
-
-/** One server of a bus, and how many messages of others it was given. */
-export interface JoinedBus extends Bus {
-  readonly received: number
 }
 
 /** One more server on a bus. Throws one sentence for a bus that was not made here. */
-export function joinBus(bus: MessageBus, options: BusOptions): JoinedBus {
-  if (bus instanceof InMemoryMessageBus) return bus.join(options)
+export function joinBus(bus: MessageBus, options: BusOptions): Bus {
+  if (isOurs(bus)) return bus.join(options)
   throw unknownBus()
 }
 
+function isOurs(bus: MessageBus): bus is InMemoryMessageBus | RedisMessageBus {
+  return bus instanceof InMemoryMessageBus || bus instanceof RedisMessageBus
+}
+
 function unknownBus(): Error {
-  return new Error("redisAdapter: is not a bus that createInMemoryMessageBus made")
+  return new Error(
+    "redisAdapter: is not a bus that createInMemoryMessageBus or createRedisAdapter made",
+  )
 }
 
 /** One server of a bus: counts, and is away while the bus is. */
-class Joined implements JoinedBus {
-  received = 0
+class Joined implements Bus {
   readonly #owner: InMemoryMessageBus
   readonly #bus: Bus
 
@@ -175,7 +185,6 @@ class Joined implements JoinedBus {
     const hear = (data: Uint8Array) => {
       if (this.state === "away") return
       counts.received++
-      this.received++
       this.#owner.lastReceived = this.now()
       listener(data)
     }

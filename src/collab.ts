@@ -7,9 +7,10 @@
  * program running.
  */
 import { randomBytes } from "node:crypto"
+import type { Bus } from "./bus/bus.ts"
 import {
   createInMemoryMessageBus,
-  type JoinedBus,
+  createRedisAdapter,
   joinBus,
   type MessageBus,
   type MessageBusMetrics,
@@ -27,6 +28,7 @@ import {
   settingsOf,
   type Visit,
 } from "./collab-options.ts"
+import type { RedisBusChoice } from "./collab-redis.ts"
 import { Log } from "./log.ts"
 import { LfccDialect } from "./relay/lfcc.ts"
 import { Relay } from "./relay/relay.ts"
@@ -40,12 +42,14 @@ export {
   type CollabHealth,
   type CollabMetrics,
   createInMemoryMessageBus,
+  createRedisAdapter,
   type DocumentConnection,
   extractDocId,
   generateClientId,
   generateServerId,
   type MessageBus,
   type MessageBusMetrics,
+  type RedisBusChoice,
   type RelayChoice,
   type SocketLike,
   type Visit,
@@ -69,7 +73,7 @@ export class StatelessCollabRelay {
   readonly #serverId: string
   readonly #messageBus: MessageBus
   readonly #ownsBus: boolean
-  readonly #bus: JoinedBus
+  readonly #bus: Bus
   readonly #clock: Clock
   readonly #log = new Log("error")
   readonly #relay: Relay
@@ -220,7 +224,7 @@ export class StatelessCollabRelay {
       activeConnections: this.#lines.size,
       activeDocuments: this.#relay.size,
       localMessages: counts.localMessages,
-      remoteMessages: this.#bus.received,
+      remoteMessages: counts.remoteMessages,
       snapshotRequests: counts.requests.sum,
       snapshotResponses: counts.responses,
       rateLimitedMessages: counts.rateLimited,

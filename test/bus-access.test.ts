@@ -159,13 +159,14 @@ test("RL65 a parcel that is not there is told as missed, and what comes after it
 test("RL65 what comes after a parcel waits for it, two seconds at most and so much at most", async () => {
   const order: string[] = []
   const lates: (() => void)[] = []
+  const agains: { readonly ms: number; readonly work: () => void }[] = []
   const fetches: ((found: Uint8Array | undefined) => void)[] = []
   let id = 0
   const parcels = new Parcels({
     random: (length) => new Uint8Array(length).fill(id++),
     after: (ms, work) => {
-      assert.equal(ms, 2_000)
-      lates.push(work)
+      if (ms === 2_000) lates.push(work)
+      else agains.push({ ms, work })
       return () => {}
     },
     fetch: () => new Promise((resolve) => fetches.push(resolve)),
@@ -193,8 +194,15 @@ test("RL65 what comes after a parcel waits for it, two seconds at most and so mu
   parcels.receive("tea", pointer)
   for (let index = 0; index < 40; index++) parcels.receive("tea", large)
   assert.deepEqual(order.splice(0), new Array(9).fill("gap tea"))
-  fetches[2]?.(undefined)
-  await eventually(() => order.length === 32)
+  // In a cluster it may come a little later than what names it: it is looked for again, less and less often.
+  for (const ms of [10, 20, 40]) {
+    fetches.at(-1)?.(undefined)
+    assert.equal((await eventually(() => agains[0])).ms, ms)
+    agains.pop()?.work()
+  }
+  assert.deepEqual(order, [])
+  lates[2]?.()
+  assert.equal(order.length, 32)
   assert.equal(order.shift(), "gap tea")
 
   order.length = 0

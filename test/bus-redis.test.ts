@@ -16,7 +16,6 @@ import {
   noRedis,
   openBus,
   type Redis,
-  SpoiltLine,
   startRedis,
   text,
 } from "./redis-parts.ts"
@@ -221,59 +220,6 @@ for (const kind of ["pubsub", "normal"] as const) {
     while ((await clients()) !== 3);
   })
 }
-
-test("RL63 a message that nobody heard shows that our subscription is gone: it is made anew and told as a gap", {
-  skip,
-}, async (t) => {
-  const redis = await startRedis(t)
-  const line = await new SpoiltLine(redis).start(t)
-  const bus = await joinBus(t, line.url)
-  const [tea, cup] = [await heardOn(bus, "lfcc:doc:tea"), await heardOn(bus, "lfcc:doc:cup")]
-  const gaps = gapsOf(bus)
-  line.forget("lfcc:doc:tea")
-  const listeners = async () => {
-    const counted = (await redis.run("PUBSUB", "NUMSUB", "lfcc:doc:tea")) as unknown[] // name, number
-    return Number(counted[1])
-  }
-  while ((await listeners()) > 0);
-  const publish = (channel: string, word: string) =>
-    asked<number>((answer) => bus.publish(channel, bytes(word), answer))
-  assert.equal(await publish("lfcc:doc:tea", "lost"), 0)
-  await eventually(() => gaps.length > 0)
-  assert.deepEqual(gaps, ["lfcc:doc:tea"])
-  assert.equal(bus.figures.subscriptions, 2)
-  assert.equal(await publish("lfcc:doc:tea", "green"), 1)
-  assert.equal(await publish("lfcc:doc:cup", "full"), 1)
-  await eventually(() => tea.length + cup.length === 2)
-  assert.deepEqual([tea, cup], [["green"], ["full"]])
-  // Where we do not listen it is no sign of anything.
-  assert.equal(await publish("lfcc:server:other", "hello"), 0)
-  assert.deepEqual(gaps, ["lfcc:doc:tea"])
-})
-
-test("RL64 a line that looks open and carries nothing gives back no probe, and is made anew when it is asked for", {
-  skip,
-}, async (t) => {
-  const redis = await startRedis(t)
-  const line = await new SpoiltLine(redis).start(t)
-  const bus = await joinBus(t, line.url)
-  const heard = await heardOn(bus, "tea")
-  const gaps = gapsOf(bus)
-  const took = await asked<number>((answer) => bus.probe(answer))
-  assert.ok(took !== "away" && took >= 0)
-  line.freeze()
-  const probed = asked<number>((answer) => bus.probe(answer))
-  const published = asked<number>((answer) => bus.publish("tea", bytes("lost"), answer))
-  assert.equal(bus.state, "ready")
-  bus.reconnect()
-  assert.equal(await probed, "away")
-  assert.equal(await published, "away")
-  await eventually(() => gaps.includes(undefined))
-  assert.notEqual(await asked<number>((answer) => bus.probe(answer)), "away")
-  bus.publish("tea", bytes("green"))
-  await eventually(() => heard.length === 1)
-  assert.deepEqual(heard, ["green"])
-})
 
 test("RL60 while Redis is held up nothing is lost that fits, and all arrives in order", {
   skip,

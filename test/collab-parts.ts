@@ -108,10 +108,16 @@ export class Client {
   readonly heard: Frame[] = []
   readonly socket: WebSocket
   ended: { readonly code: number; readonly reason: string } | undefined
+  /** Base64 of what it answers with, and as whom. */
+  #content: { readonly snapshot: string; readonly senderId: string } | undefined
 
   constructor(t: TestContext, url: string) {
     this.socket = new WebSocket(url)
-    this.socket.on("message", (data: Buffer) => this.heard.push(JSON.parse(data.toString())))
+    this.socket.on("message", (data: Buffer) => {
+      const frame: Frame = JSON.parse(data.toString())
+      this.heard.push(frame)
+      if (frame.type === "SNAPSHOT_REQUEST" && this.#content !== undefined) this.#answer(frame)
+    })
     this.socket.on("close", (code, reason) => {
       this.ended = { code, reason: reason.toString() }
     })
@@ -123,6 +129,19 @@ export class Client {
   says(type: string, fields: object = {}): void {
     const stamp = { type, docId: "notes", senderId: "me", ts: 1 }
     this.socket.send(JSON.stringify({ ...stamp, ...fields }))
+  }
+
+  /** Answers whenever it is asked: for a newcomer, or for a server that may lack something. */
+  serves(snapshot: string, senderId = "me"): void {
+    this.#content = { snapshot, senderId }
+    for (const frame of this.all("SNAPSHOT_REQUEST")) this.#answer(frame)
+  }
+
+  #answer({ payload }: Frame): void {
+    const { snapshot, senderId } = this.#content ?? {}
+    const requestId = payload?.["requestId"]
+    const answer = { requestId, snapshot, isBase64: true }
+    this.says("SNAPSHOT_RESPONSE", { senderId, payload: answer })
   }
 
   writes(base64: string): void {

@@ -40,8 +40,8 @@ export class BreakableCopies implements CopyShelf {
     else this.#shelf.put(key, copy, answer)
   }
 
-  remove(key: string): boolean {
-    return this.#shelf.remove(key)
+  remove(...[key, answer]: Parameters<CopyShelf["remove"]>): void {
+    this.#shelf.remove(key, answer)
   }
 
   tick(now: number): void {

@@ -8,7 +8,9 @@ import { createInterface } from "node:readline"
 import { type TestContext, test } from "node:test"
 import { pathToFileURL } from "node:url"
 import { relayDefaults } from "../src/relay/limits.ts"
-import { temporaryDirectory } from "./harness.ts"
+import { Client } from "./collab-parts.ts"
+import { eventually, temporaryDirectory } from "./harness.ts"
+import { noRedis, startRedis } from "./redis-parts.ts"
 
 const root = join(import.meta.dirname, "..")
 const manual = readFileSync(join(root, "docs/embedding.md"), "utf8")
@@ -27,13 +29,20 @@ function place(t: TestContext): string {
   return directory
 }
 
-function run(t: TestContext, file: string, port: string): ChildProcess {
+function run(t: TestContext, file: string, environment: Record<string, string>): ChildProcess {
   const child = spawn(process.execPath, [file], {
-    env: { PATH: process.env["PATH"], PORT: port },
+    env: { PATH: process.env["PATH"], ...environment },
     stdio: ["ignore", "pipe", "inherit"],
   })
   t.after(() => child.kill("SIGKILL"))
   return child
+}
+
+/** The port that a server says it listens on. */
+async function portOf(server: ChildProcess): Promise<string> {
+  assert.ok(server.stdout !== null)
+  const [line] = await once(createInterface(server.stdout), "line")
+  return /^listening on (\d+)$/.exec(String(line))?.[1] ?? ""
 }
 
 test("RL116, RL117 runs the manual's server and client as they stand", async (t) => {
@@ -41,11 +50,9 @@ test("RL116, RL117 runs the manual's server and client as they stand", async (t)
   for (const [index, code] of programs.entries()) {
     writeFileSync(join(directory, `${index}.mjs`), code)
   }
-  const server = run(t, join(directory, "0.mjs"), "0")
-  assert.ok(server.stdout !== null)
-  const [line] = await once(createInterface(server.stdout), "line")
-  const port = /^listening on (\d+)$/.exec(String(line))?.[1] ?? ""
-  const client = run(t, join(directory, "1.mjs"), port)
+  const server = run(t, join(directory, "0.mjs"), { PORT: "0" })
+  const port = await portOf(server)
+  const client = run(t, join(directory, "1.mjs"), { PORT: port })
   assert.ok(client.stdout !== null)
   const said: string[] = []
   createInterface(client.stdout).on("line", (each) => said.push(each))
@@ -55,8 +62,35 @@ test("RL116, RL117 runs the manual's server and client as they stand", async (t)
   assert.deepEqual(await once(server, "exit"), [0, null])
 })
 
+test("RL116, RL6 runs the manual's server for several processes twice over one Redis: they act as one", {
+  skip: noRedis,
+}, async (t) => {
+  const redis = await startRedis(t)
+  const file = join(place(t), "2.mjs")
+  writeFileSync(file, programs[2] ?? "")
+  const environment = { PORT: "0", REDIS_URL: redis.url }
+  const servers = [run(t, file, environment), run(t, file, environment)]
+  const [ada, bob] = await Promise.all(
+    servers.map(async (server) => new Client(t, `ws://127.0.0.1:${await portOf(server)}/notes`)),
+  )
+  assert.ok(ada !== undefined && bob !== undefined)
+  await eventually(() => ada.socket.readyState === 1 && bob.socket.readyState === 1)
+  ada.says("JOIN", { payload: { hasSnapshot: true } })
+  bob.says("JOIN")
+  ada.serves("AQID")
+  assert.equal((await bob.first("SNAPSHOT_RESPONSE")).payload?.["snapshot"], "AQID")
+  ada.writes("BAU=")
+  await eventually(() => bob.updates.includes("BAU="))
+  for (const server of servers) {
+    server.kill("SIGTERM")
+    assert.deepEqual(await once(server, "exit"), [0, null])
+  }
+})
+
 test("RL116 has in the manual the defaults that there are", () => {
   assert.match(manual, new RegExp(relayDefaults.snapshotMs.toLocaleString("en")))
+  assert.match(manual, new RegExp(relayDefaults.busQueueBytes.toLocaleString("en")))
+  assert.match(manual, new RegExp(relayDefaults.busQueueMessages.toLocaleString("en")))
   assert.match(manual, new RegExp(`after any other in ${relayDefaults.presenceGraceMs / 1_000} s`))
   assert.match(manual, new RegExp(`first ${relayDefaults.orphanHoldMs / 1_000} s of a program`))
 })

@@ -34,6 +34,8 @@ export class FaultHub extends MemoryHub {
   faults: Faults = noFaults
   /** In which part of a cut network a server is; all are in one where none is named. */
   readonly parts = new Map<string, number>()
+  /** Of a server, a channel on which it hears nothing, as if it had not subscribed. */
+  readonly deaf = new Map<string, string>()
   /** Messages that came to a hub, by channel. */
   readonly #published = new Map<string, number>()
   /** Told of each message that a server publishes. */
@@ -67,6 +69,7 @@ export class FaultHub extends MemoryHub {
 
   protected override carry(message: Message, to: Member): boolean {
     const { from } = message
+    if (this.deaf.get(to.server) === message.channel) return false
     if (from === to) {
       this.observe(message.channel)
       return super.carry(message, to)

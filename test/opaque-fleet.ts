@@ -4,7 +4,7 @@
  */
 import type { OpaqueMembership } from "../src/relay/opaque-rooms.ts"
 import type { OpaqueOutlet } from "../src/relay/replica.ts"
-import type { Code } from "../src/wire/error.ts"
+import { type Code, WireError } from "../src/wire/error.ts"
 import type { ToOpaque } from "../src/wire/relay.ts"
 import type { FleetServer } from "./relay-fleet.ts"
 
@@ -15,6 +15,7 @@ export interface OpaqueVisit {
   readonly room?: string
   readonly has?: "nothing" | "snapshot"
   readonly subject?: string
+  readonly sealed?: boolean
 }
 
 export class OpaqueFleetReplica {
@@ -46,7 +47,10 @@ export class OpaqueFleetReplica {
     return this.#membership !== undefined
   }
 
-  join(server: FleetServer, { room = "notes", has = "nothing", subject }: OpaqueVisit = {}): void {
+  join(
+    server: FleetServer,
+    { room = "notes", has = "nothing", subject, sealed = false }: OpaqueVisit = {},
+  ): void {
     this.leave("clean")
     this.server = server
     this.closed = undefined
@@ -70,7 +74,7 @@ export class OpaqueFleetReplica {
     const arrival = { outlet, senderId: this.name, ts: 7, has }
     this.#membership = server.relay.opaque.enter(room, who, arrival)
     this.#say((membership) =>
-      membership.introduce({ hasSnapshot: has === "snapshot", version: undefined, sealed: false }),
+      membership.introduce({ hasSnapshot: has === "snapshot", version: undefined, sealed }),
     )
     if (has === "nothing") this.asks()
   }
@@ -103,7 +107,13 @@ export class OpaqueFleetReplica {
     setImmediate(() => {
       const { server } = this
       if (life !== this.#life || server?.isUp !== true || server.isHung) return
-      if (this.#membership !== undefined) what(this.#membership)
+      try {
+        if (this.#membership !== undefined) what(this.#membership)
+      } catch (thrown) {
+        if (!(thrown instanceof WireError)) throw thrown
+        this.closed = thrown.code
+        this.leave("clean")
+      }
     })
   }
 

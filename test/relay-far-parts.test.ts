@@ -134,6 +134,7 @@ const messages: readonly BusMessage[] = [
     outcome: "content",
     update: Uint8Array.of(1),
     version: Uint8Array.of(2),
+    heads: [{ origin: "00ff00ff00ff00ff", epoch: 9, seq: 7 }],
   },
 ]
 

@@ -273,3 +273,45 @@ test("RL52, RL61 finds what was written while one server had given up another, w
   await fleet.pass(2_000)
   assert.ok(reader.words.has("late"))
 })
+
+test("RL45, RL63 tells a server that does not hear what is said in its room, so that it asks for it", async () => {
+  const { fleet, two, ada, bob } = await pair()
+  fleet.hub.deaf.set(two.name, "lfcc:doc:notes")
+  ada.write("unheard")
+  await fleet.pass(1_000)
+  assert.ok(bob.words.has("unheard"))
+  assert.deepEqual(bob.heard, ["unheard"])
+})
+
+test("RL102 tells other servers whether a room is sealed, and closes there who says otherwise", async () => {
+  const fleet = new Fleet(2, drawing(7))
+  const [one, two] = fleet.servers as [FleetServer, FleetServer]
+  const [ada, bob, eve] = ["ada", "bob", "eve"].map((name) => new OpaqueFleetReplica(name)) as [
+    OpaqueFleetReplica,
+    OpaqueFleetReplica,
+    OpaqueFleetReplica,
+  ]
+  await fleet.pass(500)
+  ada.words.add("first")
+  ada.join(one, { has: "snapshot", sealed: true })
+  await fleet.pass(500)
+  // Its server does not know yet when it comes.
+  bob.join(two)
+  await fleet.pass(500)
+  assert.equal(bob.closed, "unsupported")
+  eve.join(two, { sealed: true })
+  await fleet.pass(500)
+  assert.deepEqual([eve.closed, [...eve.words]], [undefined, ["first"]])
+  // Where both sides of a cut have said something, the older room is right.
+  eve.leave("clean")
+  await fleet.pass(10_000)
+  fleet.hub.parts.set(two.name, 1)
+  bob.words.add("other")
+  bob.join(two, { has: "snapshot" })
+  await fleet.pass(2_000)
+  assert.equal(bob.closed, undefined)
+  fleet.hub.parts.clear()
+  fleet.hub.gap(undefined)
+  await fleet.pass(2_000)
+  assert.deepEqual([ada.closed, bob.closed], [undefined, "unsupported"])
+})

@@ -7,10 +7,14 @@
 import type { Log } from "../log.ts"
 import type { Metrics } from "../metrics.ts"
 import type { Answer, Random, Undo } from "../service.ts"
+import { type Knocked, knockAt } from "./knock.ts"
 import { measureBus } from "./measures.ts"
 import { MemoryHub } from "./memory.ts"
 import { RedisBus } from "./redis.ts"
+import { RedisDepot } from "./redis-depot.ts"
 import { Seal } from "./seal.ts"
+
+export { type Knocked, knockAt }
 
 /** That `value` holds `name`. The fence is greater than that of any holder before. */
 export interface Claim {
@@ -93,8 +97,39 @@ export interface CountedBus extends Bus {
   readonly figures: BusFigures
 }
 
-/** What reaches other processes. Without `urls` only what shares a hub is reached. */
-export interface Reach {
+/** Bytes kept in Redis for a time, apart from what servers tell each other. Every answer comes in a later turn. */
+export interface Depot {
+  /** Looks bytes up, which are kept `forMs` from now on. */
+  get(key: string, forMs: number, answer: Answer<Uint8Array | undefined>): void
+  /** Keeps bytes for so long while `claim` stands; the answer is whether it did. */
+  put(entry: DepotEntry, claim: Claim, answer: Answer<boolean>): void
+  /** The answer is whether there was something. */
+  remove(key: string, answer: Answer<boolean>): void
+  /** Takes or prolongs a claim; the answer is the one that stands. */
+  turn(wish: TurnWish, answer: Answer<Claim>): void
+  /** Gives a claim up. */
+  yield(claim: Claim): void
+  /** Resolves when what is under way is done, after 2 s at the latest. */
+  close(): Promise<void>
+}
+
+/** A claim that is wished for. "seize": from whoever holds it, whose puts are refused from then on. */
+export interface TurnWish {
+  readonly name: string
+  readonly value: string
+  readonly forMs: number
+  readonly how: "wait" | "seize"
+}
+
+/** What is put into a depot. */
+export interface DepotEntry {
+  readonly key: string
+  readonly data: Uint8Array
+  readonly forMs: number
+}
+
+/** What reaches other processes over Redis. */
+export interface RedisReach {
   /** Of Redis: `redis://`, or `rediss://` for TLS. Several are a Redis Cluster. */
   readonly urls: readonly string[]
   /** With it every message carries a keyed hash. */
@@ -103,7 +138,21 @@ export interface Reach {
   readonly random: Random
   /** Calls `work` once, after so many ms; returns what calls it off. */
   readonly after: (ms: number, work: () => void) => Undo
+}
+
+/** What reaches other processes. Without `urls` only what shares a hub is reached. */
+export interface Reach extends RedisReach {
   readonly metrics: Metrics
+}
+
+/** Makes a bus over Redis whose figures nobody scrapes. Does not wait for a connection. */
+export function createRedisBus(options: BusOptions & RedisReach): CountedBus {
+  return new RedisBus({ ...options, seal: new Seal(options.secret), probed: () => {} })
+}
+
+/** Opens a depot in the Redis at `urls`, with connections of its own. Does not wait for them. */
+export function openDepot(options: Pick<BusOptions & RedisReach, "log" | "urls" | "after">): Depot {
+  return new RedisDepot(options)
 }
 
 /**

@@ -28,6 +28,8 @@ export interface Parcel {
 const flagsAt = 2
 const flag = 1
 const lateMs = 2_000
+/** One that is not there is looked for again after this, and then after twice as long each time. */
+const firstAgainMs = 10
 /** So much waits behind the parcels of all channels; what comes then is missed. */
 const behindMessages = 10_000
 const behindBytes = 32 * 1024 * 1024
@@ -97,10 +99,18 @@ export class Parcels {
       this.#goOn(channel, behind)
     }
     const callOff = this.#world.after(lateMs, () => settle(undefined))
-    this.#world.fetch(keyOf(id)).then(
-      (fetched) => settle(fetched && this.#world.open(channel, fetched)),
-      () => settle(undefined),
-    )
+    // In a cluster it goes through another master than the message that names it, and may come later.
+    const ask = (againMs: number): void => {
+      if (this.#behind.get(channel) !== behind) return
+      this.#world.fetch(keyOf(id)).then(
+        (fetched) => {
+          if (fetched !== undefined) settle(this.#world.open(channel, fetched))
+          else if (againMs < lateMs) this.#world.after(againMs, () => ask(2 * againMs))
+        },
+        () => settle(undefined),
+      )
+    }
+    ask(firstAgainMs)
   }
 
   #goOn(channel: string, behind: readonly Uint8Array[]): void {

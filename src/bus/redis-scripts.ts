@@ -34,6 +34,31 @@ if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
+/**
+ * KEYS: name. ARGV: value, ms, "wait" or "seize". Prolongs the claim of `value`; takes a name that is
+ * free, or with "seize" one of any other. Returns the claim that stands.
+ */
+export const turnScript = `
+local held = redis.call('GET', KEYS[1])
+local stands = held and string.sub(held, 1, 1) ~= '-'
+if stands and string.match(held, ':(.*)$') == ARGV[1] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return held
+end
+if stands and ARGV[3] == 'wait' then return held end
+local t = redis.call('TIME')
+local fence = t[1] * 1000000 + t[2]
+if held then fence = math.max(fence, string.match(held, '^-?(%d+)') + 1) end
+local claim = string.format('%.0f', fence) .. ':' .. ARGV[1]
+redis.call('SET', KEYS[1], claim, 'PX', ARGV[2])
+return claim`
+
+/** KEYS: key. ARGV: ms from now on. Returns 1 if there was something. */
+export const keepScript = "return redis.call('PEXPIRE', KEYS[1], ARGV[1])"
+
+/** KEYS: key. Returns 1 if there was something. */
+export const removeScript = "return redis.call('DEL', KEYS[1])"
+
 /** The claim on `name` that `text` spells. Throws an Error for what is none. */
 export function readClaim(name: string, text: string): Claim {
   const colon = text.indexOf(":")

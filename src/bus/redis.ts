@@ -9,6 +9,7 @@
 import type { Log } from "../log.ts"
 import { type Answer, guard, type Random, type Undo } from "../service.ts"
 import type { BusFigures, BusLimits, Claim, CountedBus } from "./bus.ts"
+import { BusTime } from "./bus-time.ts"
 import { type After, type Lines, sentenceOf } from "./lines.ts"
 import { type Message, Outbox } from "./outbox.ts"
 import { Parcels } from "./parcels.ts"
@@ -37,9 +38,8 @@ const firstWaitMs = 100
 const longestWaitMs = 5_000
 /** Connecting and subscribing take no longer, or are begun anew. */
 const openMs = 15_000
-/** The clock of Redis is asked for again after so long; an answer that took longer than this says little. */
-const timeMs = 60_000
-const slowTimeMs = 500
+/** What was carried so lately shows that a connection is more than open. */
+const carriedMs = 2_000
 /** What is under way at the end may take so long. */
 const closeMs = 2_000
 /** Here servers make themselves known: it leaves first after an outage. */
@@ -56,24 +56,23 @@ export class RedisBus implements CountedBus {
   #lastReceiveAt = 0
   readonly #subscriptions: Subscriptions
   readonly #gapEars = new Set<{ readonly listener: (channel: string | undefined) => void }>()
+  readonly #time: BusTime
   readonly #outbox: Outbox
   readonly #parcels: Parcels
-  readonly #probes = new Probes()
+  readonly #probes = new Probes((channel) => this.#subscriptions.renew(channel))
   readonly #probeName: string
   #lines: Lines | undefined
   #isClosed = false
   #attempts = 0
   #isAgain = false
   #callOff: Undo = () => {}
-  /** What our clock lacks to that of Redis, in ms; undefined before it was asked. */
-  #ahead: number | undefined
-  #timedAt = 0
   #lastWhy = ""
 
   constructor(options: RedisOptions) {
     const { server, random, after, limits } = options
     this.server = server
     this.#options = options
+    this.#time = new BusTime(options.now)
     this.#subscriptions = new Subscriptions({
       tell: (work) => this.#tell(work),
       missed: (channel) => this.#missed(channel),
@@ -96,7 +95,7 @@ export class RedisBus implements CountedBus {
   }
 
   now(): number {
-    return this.#options.now() + (this.#ahead ?? 0)
+    return this.#time.now()
   }
 
   get figures(): BusFigures {
@@ -172,11 +171,15 @@ export class RedisBus implements CountedBus {
     for (const [channel, data] of messages) {
       lines.publish(channel, this.#options.seal.put(channel, data)).catch(ignore)
     }
-    if (sentAt - this.#timedAt > timeMs) this.#measure(lines).catch(ignore)
+    if (this.#time.isOld) this.#time.measure(() => lines.time()).catch(ignore)
   }
 
+  /** Not while both connections carry what there is, only late: to begin anew would make it later. */
   reconnect(): void {
-    if (this.state === "ready") this.#end("it does not deliver")
+    const since = this.#options.now() - carriedMs
+    const isLate = this.#lastReceiveAt > since && this.#lastPublishAt > since
+    if (this.state !== "ready" || (isLate && this.#probes.isYoung(this.#options.now()))) return
+    this.#end("it does not deliver")
   }
 
   /** Waits for what is under way, for two seconds at most. */
@@ -214,7 +217,7 @@ export class RedisBus implements CountedBus {
     const opened = lines.open().then(async () => {
       const probes = lines.probes(this.#probeName)
       const channels = this.#subscriptions.prepare(lines)
-      await Promise.all([channels, lines.subscribe(probes), this.#measure(lines)])
+      await Promise.all([channels, lines.subscribe(probes), this.#time.measure(() => lines.time())])
       return { probes, channels: await channels }
     })
     opened.then(
@@ -265,20 +268,10 @@ export class RedisBus implements CountedBus {
     this.#callOff = after(waitMs * (0.75 + byte / 512), () => this.#connect())
   }
 
-  async #measure(lines: Lines): Promise<void> {
-    const before = this.#options.now()
-    this.#timedAt = before
-    const theirs = await lines.time()
-    const after = this.#options.now()
-    if (this.#ahead !== undefined && after - before > slowTimeMs) return
-    this.#ahead = Math.round(theirs - (before + after) / 2)
-  }
-
   /** Resolves when Redis has it, with how many listened. */
   async #send({ channel, data }: Message): Promise<number> {
-    const lines = this.#lines
+    const [lines, { seal, limits, now }] = [this.#lines, this.#options]
     if (lines === undefined) throw new Error("away")
-    const { seal, limits, now } = this.#options
     let sealed = seal.put(channel, data)
     if (sealed.length > limits.parcelBytes) {
       const { key, pointer } = this.#parcels.wrap(data)
@@ -286,6 +279,7 @@ export class RedisBus implements CountedBus {
       lines.set(key, sealed, Parcels.keptMs).catch(() => this.#missedSoon(channel))
       sealed = seal.put(channel, pointer)
     }
+    if (this.#subscriptions.confirmed.has(channel)) this.#probes.published(channel)
     const count = await lines.publish(channel, sealed)
     this.#counts.published++
     this.#lastPublishAt = now()
@@ -295,8 +289,8 @@ export class RedisBus implements CountedBus {
   }
 
   #renew(channel: string): void {
-    if (this.#probes.isFor(channel)) this.#end("what a probe went through has moved")
-    else this.#subscriptions.renew(channel)
+    if (!this.#probes.isFor(channel)) return this.#subscriptions.renew(channel)
+    this.#end("what a probe went through has moved")
   }
 
   #lose({ channel, heard }: Message): void {
@@ -308,9 +302,10 @@ export class RedisBus implements CountedBus {
   #receive(channel: string, sealed: Uint8Array): void {
     const data = this.#isClosed ? undefined : this.#open(channel, sealed)
     if (data === undefined) return
-    if (this.#probes.isFor(channel)) return this.#probes.hear(channel, data, this.#options.now())
+    const now = this.#options.now()
+    if (this.#probes.hear(channel, data, now)) return
     this.#counts.received++
-    this.#lastReceiveAt = this.#options.now()
+    this.#lastReceiveAt = now
     this.#parcels.receive(channel, data)
   }
 

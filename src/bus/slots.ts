@@ -11,7 +11,7 @@
  */
 
 /** What there is much of. Everything else stays together by its kind. */
-const spread = /^(lfcc:(?:doc|yjs|seed|mark|copy|server|probe|parcel):)(.+)$/s
+const spread = /^(lfcc:(?:doc|yjs|seed|mark|copy|copier|server|probe|parcel):)(.+)$/s
 
 /** The name under which a cluster has `name`. */
 export function taggedName(name: string): string {

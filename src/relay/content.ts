@@ -6,12 +6,14 @@
  * counted once there is.
  */
 
+import { hexOf } from "../wire/bus-shapes.ts"
 import type { Span } from "./spans.ts"
 import {
   advance,
   emptyVector,
   encodeVector,
   fingerprint,
+  hashVector,
   hasStructs,
   isEmptyUpdate,
   type Vector,
@@ -35,6 +37,7 @@ export class Content {
   readonly #limitBytes: number
   #tracked: Map<number, number> | undefined
   #early: Early[] = []
+  #hash: string | undefined
   #lastDeletions: string | undefined
   #wasHeld = false
   #isUntracked = false
@@ -61,6 +64,13 @@ export class Content {
     return this.#tracked
   }
 
+  /** Of it, in sixteen hex digits; empty without a holder. Drawn once for each state of it. */
+  get hash(): string {
+    if (this.#tracked === undefined) return ""
+    this.#hash ??= hexOf(hashVector(this.#tracked))
+    return this.#hash
+  }
+
   /** As it is asked for: what is to be had beyond it is wanted. */
   get encoded(): Uint8Array {
     return encodeVector(this.#tracked ?? emptyVector)
@@ -68,6 +78,7 @@ export class Content {
 
   /** `holder`, the first one, came with `vector`, and has what it wrote meanwhile. What others wrote it may lack. */
   begin(vector: Vector, holder: object | undefined): void {
+    this.#hash = undefined
     this.#tracked = new Map(vector)
     this.#wasHeld = true
     advance(
@@ -89,6 +100,7 @@ export class Content {
   /** The vector of somebody here is too long. */
   untrack(): void {
     this.#isUntracked = true
+    this.#hash = undefined
     this.#tracked?.clear()
   }
 
@@ -96,6 +108,7 @@ export class Content {
   add(spans: readonly Span[], from: object): Reach {
     if (this.#isUntracked) return "unknown"
     if (this.#tracked !== undefined) {
+      this.#hash = undefined
       const reach = advance(this.#tracked, spans)
       this.#bound()
       return reach

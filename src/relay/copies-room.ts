@@ -3,11 +3,12 @@
  *
  * What always holds: a copy is taken in the background, from a holder that is asked nothing else,
  * and never takes the place of one that has more: what only the copy has is brought to the room
- * first. A store that fails delays a newcomer and nothing else. Bytes are kept here only while
- * somebody waits for them.
+ * first. Of servers with one shelf one copies at a time, and looks first what others left. A store
+ * that fails delays a newcomer and nothing else. Bytes are kept only while somebody waits for them.
  */
 import type { Copy, CopyKind, CopyShelf } from "./copies.ts"
 import { mergeBytes, merged, vectorOf } from "./copies-merge.ts"
+import { CopyTurn } from "./copies-turn.ts"
 import type { Counts } from "./counts.ts"
 import { spansOf } from "./spans.ts"
 import { advance, covers, encodeVector, isEmptyUpdate, type Vector } from "./vectors.ts"
@@ -46,8 +47,8 @@ interface Head {
 }
 
 type Found =
-  | { readonly state: "unread" | "asked" | "none" }
-  | { readonly state: "away"; readonly at: number }
+  | { readonly state: "unread" | "asked" }
+  | { readonly state: "none" | "away"; readonly at: number }
   | { readonly state: "there"; readonly copy: Copy }
 
 type Work =
@@ -65,7 +66,7 @@ const tooBigMs = 10 * 60_000
 
 export class RoomCopy {
   readonly #world: CopyWorld
-  #found: Found
+  #found: Found = { state: "unread" }
   /** Undefined where there is no copy, or it is not known. */
   #head: Head | undefined
   #work: Work = { state: "idle" }
@@ -77,6 +78,9 @@ export class RoomCopy {
   #isAway = false
   #wantsWhole = false
   #takenAt = Number.NEGATIVE_INFINITY
+  readonly #turn: CopyTurn
+  /** How often it was looked up: an answer to any look but the last is of no use. */
+  #reads = 0
   #restsUntil = Number.NEGATIVE_INFINITY
   /** Past it the copy would be deleted as unused before long, although its room lives. */
   #freshUntil = Number.POSITIVE_INFINITY
@@ -84,7 +88,8 @@ export class RoomCopy {
 
   constructor(world: CopyWorld) {
     this.#world = world
-    this.#found = { state: world.shelf.keeps ? "unread" : "none" }
+    this.#turn = new CopyTurn(world, () => this.#now)
+    if (!world.shelf.keeps) this.#found = { state: "none", at: Number.POSITIVE_INFINITY }
   }
 
   /** The copy, for a newcomer whom nobody here can answer. "asked": look again when roused; "away": the store fails. */
@@ -116,7 +121,7 @@ export class RoomCopy {
 
   /** Somebody has the content without having been given the copy: what only that has is still to come. */
   owe(): void {
-    this.#isOwed = this.#world.shelf.keeps && this.#found.state !== "none"
+    this.#isOwed = this.#world.shelf.keeps && (this.#turn.isShared || this.#found.state !== "none")
     this.#world.rouse()
   }
 
@@ -133,9 +138,13 @@ export class RoomCopy {
 
   /** An admin deleted it. What is here now makes a new one with the next change. */
   forget(): void {
+    this.#forgetHead()
+    this.#isOwed = false
+  }
+
+  #forgetHead(): void {
     if (this.#world.shelf.keeps) this.#found = { state: "unread" }
     this.#head = undefined
-    this.#isOwed = false
   }
 
   /** The answer to `ask`, or one that came too late. Throws WireError "bad-message" for what is no update. */
@@ -177,13 +186,17 @@ export class RoomCopy {
       this.#restsUntil = now + againMs
     }
     if (this.#work.state === "storing") return Number.POSITIVE_INFINITY
+    if (now >= this.#turn.renewAt) {
+      this.#awaitTurn()
+      return Number.POSITIVE_INFINITY
+    }
     if (now >= this.#freshUntil) {
       this.changed(now - options.copyQuietMs)
       this.#freshUntil = Number.POSITIVE_INFINITY
     }
     if (now >= this.#dueAt) this.#take(now)
     const owedAt = this.#isOwed ? now + againMs : Number.POSITIVE_INFINITY
-    return Math.max(Math.min(this.#dueAt, this.#freshUntil, owedAt), now + 1)
+    return Math.max(Math.min(this.#dueAt, this.#freshUntil, owedAt, this.#turn.renewAt), now + 1)
   }
 
   get #dueAt(): number {
@@ -199,12 +212,13 @@ export class RoomCopy {
   #settle(now: number): void {
     const found = this.#found
     if (found.state === "there" && this.#fits(found.copy)) this.#world.bring(found.copy, now)
-    if (found.state === "there" || found.state === "none") this.#isOwed = false
-    else if (found.state === "unread" || this.#mayReadAgain(now)) this.#read()
+    if (found.state === "unread" || this.#mayReadAgain(now)) this.#read()
+    else if (found.state === "there" || found.state === "none") this.#isOwed = false
     this.release()
   }
 
   #take(now: number): void {
+    if (!this.#turn.isOurs(now)) return this.#awaitTurn()
     const head = this.#head
     // What is there already is known first: it must not be lost.
     if (head === undefined && this.#found.state === "unread") this.#read()
@@ -222,6 +236,7 @@ export class RoomCopy {
       return
     }
     this.#work = { state: "asked", at: now, beyond }
+    this.#turn.use(now)
     this.#isUrgent = false
     this.release()
   }
@@ -232,20 +247,35 @@ export class RoomCopy {
     return here === undefined || here === kind
   }
 
+  /** Where nothing was, another server may have put something since. */
   #mayReadAgain(now: number): boolean {
-    return this.#found.state === "away" && now >= this.#found.at + againMs
+    const found = this.#found
+    const may = found.state === "away" || (found.state === "none" && this.#turn.isShared)
+    return may && now >= found.at + againMs
+  }
+
+  #awaitTurn(): void {
+    this.#work = { state: "storing" }
+    this.#turn.ask(this.#isUrgent ? "seize" : "wait", (turn) => {
+      this.#work = { state: "idle" }
+      if (turn === "away") return this.#failed()
+      if (turn === "theirs") this.#restsUntil = this.#now + this.#world.options.copyQuietMs
+      if (turn === "new") this.#forgetHead()
+      this.#world.rouse()
+    })
   }
 
   #read(): void {
     const { shelf, key, rouse } = this.#world
     this.#found = { state: "asked" }
+    const serial = ++this.#reads
     shelf.get(key, (answer) => {
       this.#isAway = answer === "away"
-      if (this.#found.state !== "asked") return
+      if (this.#found.state !== "asked" || serial !== this.#reads) return
       if (answer === "away") {
         this.#world.counts.copies.add("failed")
         this.#found = { state: "away", at: this.#now }
-      } else if (answer === undefined) this.#found = { state: "none" }
+      } else if (answer === undefined) this.#found = { state: "none", at: this.#now }
       else {
         this.#found = { state: "there", copy: answer }
         this.#head = headOf(answer)
@@ -302,6 +332,8 @@ export class RoomCopy {
 
   #failed(): void {
     this.#world.counts.copies.add("failed")
+    // Another may have the turn by now: then what is there is looked at anew.
+    this.#turn.lose()
     this.#restsUntil = this.#now + againMs
     this.#world.rouse()
   }

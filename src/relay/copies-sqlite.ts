@@ -112,13 +112,16 @@ export class SqliteCopies implements CopyShelf {
     this.#parts.wake(10)
   }
 
-  remove(key: string): boolean {
-    const wasWaiting = this.#drop(key)
-    const size = this.#sql.size.get({ room: key })?.size
-    if (size === undefined) return wasWaiting
-    this.#sql.remove.run({ room: key })
-    this.#total -= size
-    return true
+  remove(key: string, answer: Answer<boolean>): void {
+    let wasThere = this.#drop(key)
+    const isDone = this.#attempt(() => {
+      const size = this.#sql.size.get({ room: key })?.size
+      if (size === undefined) return
+      this.#sql.remove.run({ room: key })
+      this.#total -= size
+      wasThere = true
+    })
+    queueMicrotask(() => answer(isDone ? wasThere : "away"))
   }
 
   tick(now: number): void {

@@ -20,6 +20,12 @@ export interface Copy {
   readonly merges: number
 }
 
+/**
+ * Whose turn it is to copy a room. "ours": as it was when it was asked last, and nobody else has
+ * written since; "new": ours from now on, others may have.
+ */
+export type Turn = "ours" | "new" | "theirs"
+
 /** Where copies lie. Rooms are named by keys: `y/notes` is a Yjs room, `l/notes` an opaque one. */
 export interface CopyShelf {
   /** False where no copies are kept: then nobody is asked for one. */
@@ -28,8 +34,13 @@ export interface CopyShelf {
   get(key: string, answer: Answer<Copy | undefined>): void
   /** Keeps a copy in place of the one before. Answers once it is written, "away" where it could not be. */
   put(key: string, copy: Copy, answer: Answer<"kept">): void
-  /** Deletes a copy, now. Returns whether there was one. Throws where the store cannot be written to. */
-  remove(key: string): boolean
+  /** Deletes a copy. Answers whether there was one, "away" where it could not be looked. */
+  remove(key: string, answer: Answer<boolean>): void
+  /**
+   * Asks for the turn to copy a room, and keeps it; "seize" takes it from whoever has it. Left out
+   * where no other server writes to this shelf: then what was put last is what is there.
+   */
+  turn?(key: string, how: "wait" | "seize", answer: Answer<Turn>): void
 }
 
 /** No copies: nothing is written anywhere. */
@@ -37,5 +48,5 @@ export const noCopies: CopyShelf = {
   keeps: false,
   get: (_key, answer) => queueMicrotask(() => answer(undefined)),
   put: (_key, _copy, answer) => queueMicrotask(() => answer("away")),
-  remove: () => false,
+  remove: (_key, answer) => queueMicrotask(() => answer(false)),
 }

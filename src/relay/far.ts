@@ -1,32 +1,24 @@
 /**
  * A Yjs room on the other servers, as the room here deals with it.
  *
- * What always holds: to the asks of the room a server that has holders is one more replica that may
- * be asked, and a server that asks is one more that lacks something; so who is asked, and when again,
- * is decided in one place. Changes from elsewhere are never sent back there. A difference between
- * servers is mended by an exchange of one holder's answer (RL46).
+ * What always holds: changes from elsewhere are never sent back there. A difference between servers
+ * is mended by an exchange of one holder's answer (RL46).
  */
 import type { FarRow, ToRoom, ToServer } from "../wire/bus.ts"
-import { hexOf } from "../wire/bus-shapes.ts"
 import type { Ask, Asks } from "./asks.ts"
 import type { Content } from "./content.ts"
 import type { Counts } from "./counts.ts"
 import type { Spread } from "./fan-out.ts"
+import { FarAsks } from "./far-asks.ts"
+import { yjsFarOutlet } from "./far-outlets.ts"
 import type { Group } from "./group.ts"
-import { Link, type Peer, type Suspicion } from "./link.ts"
+import { Link, type Suspicion } from "./link.ts"
+import type { Peer } from "./peer.ts"
 import type { FarTold } from "./presence.ts"
 import { Repair } from "./repair.ts"
-import { Replica, type YjsOutlet } from "./replica.ts"
+import type { Replica, YjsOutlet } from "./replica.ts"
 import type { Span } from "./spans.ts"
-import {
-  decodeVector,
-  emptyUpdate,
-  emptyVector,
-  hashVector,
-  mergeUpdates,
-  minimum,
-  type Vector,
-} from "./vectors.ts"
+import { decodeVector, emptyVector, mergeUpdates, minimum, type Vector } from "./vectors.ts"
 
 /** What the room gives to its far side. */
 export interface FarWorld {
@@ -68,30 +60,16 @@ export interface FarPresence {
   gone(origin: string, now: number): void
 }
 
-/** What stands for a server. */
-interface Proxy {
-  readonly replica: Replica
-  /** Of the asks put to it, oldest first. */
-  readonly askIds: number[]
-}
-
-/** Asks of one server that wait here at a time. */
-const askersLimit = 100
 const nothing = new Uint8Array()
 /** Rows are renewed to other servers so often. */
 const tableMs = 10_000
-const server = { subject: undefined, role: "editor", since: undefined } as const
 
 export class Far {
   readonly #world: FarWorld
   readonly #link: Link
   readonly #repair = new Repair()
-  readonly #holders = new Map<string, Proxy>()
-  /** Those that wait for content from here. */
-  readonly #askers = new Map<string, Set<Replica>>()
-  readonly #resyncing = new Set<string>()
+  readonly #asks: FarAsks<YjsOutlet>
   #now: number
-  #askId = 0
   #wasOpen = false
   #tableAt: number
 
@@ -114,6 +92,7 @@ export class Far {
       },
       now,
     )
+    this.#asks = this.#openAsks()
   }
 
   get standing(): "opening" | "settled" | "away" {
@@ -184,7 +163,7 @@ export class Far {
   stand(): void {
     const { content } = this.#world
     const holders = this.#world.holders()
-    if (holders === 0) this.#refuse()
+    if (holders === 0) this.#asks.refuse()
     if (this.#world.isEmpty()) this.#repair.clear()
     const isOpen = holders > 0 && content.isThere
     if (isOpen === this.#wasOpen) return
@@ -195,13 +174,17 @@ export class Far {
   /** It is `now`. Returns when it wants to be ticked again, in ms since 1970. */
   tick(now: number): number {
     this.#now = now
-    const { encoded, tracked } = this.#world.content
+    this.#asks.tick()
+    const { tracked } = this.#world.content
     if (now >= this.#tableAt) this.#sayTable(now)
     if (tracked === undefined) return Math.min(this.#link.tick(now), this.#tableAt)
     const from = this.#repair.due(now, tracked, this.#link.peers.keys())
     this.#world.counts.resyncs += from.length
     const { serial } = this.#repair
-    if (from.length > 0) this.#link.say({ kind: "resync", serial, vector: encoded, from })
+    if (from.length > 0) {
+      const { encoded: vector } = this.#world.content
+      this.#link.say({ kind: "resync", serial, vector, from })
+    }
     return Math.min(this.#link.tick(now), this.#repair.askAt, this.#tableAt)
   }
 
@@ -218,11 +201,11 @@ export class Far {
 
   #standing() {
     const { content } = this.#world
-    const { tracked } = content
     return {
       holders: this.#world.isTooBig() ? 0 : this.#world.holders(),
-      hash: tracked === undefined ? "" : hexOf(hashVector(tracked)),
+      hash: content.hash,
       isBlank: !content.isThere,
+      seal: "unsaid" as const,
     }
   }
 
@@ -241,12 +224,13 @@ export class Far {
         return text(message.text)
       case "ask":
         if (message.target !== this.#world.group.origin) return
-        return this.#ask(peer, message)
+        return this.#asks.ask(peer, message)
       case "resync":
         if (!message.from.includes(this.#world.group.origin)) return
         return this.#resync(peer, message)
       case "answer":
-        return this.#answer(peer, message)
+        this.#asks.answer(peer, message)
+        return
       case "state":
       case "table":
         return presence.hear({ origin, rows: message.rows, isTable: true, now: this.#now })
@@ -283,170 +267,62 @@ export class Far {
 
   /** Which servers may be asked has changed. */
   #changed(): void {
-    const { everyone, asks } = this.#world
-    for (const peer of this.#link.peers.values()) {
-      const isOpen = peer.holders > 0 && !peer.isBlank
-      const proxy = this.#holders.get(peer.origin)
-      if (isOpen && proxy === undefined) {
-        const made = this.#proxyOf(peer)
-        this.#holders.set(peer.origin, made)
-        everyone.add(made.replica)
-      } else if (!isOpen && proxy !== undefined) {
-        this.#holders.delete(peer.origin)
-        everyone.delete(proxy.replica)
-        asks.left(proxy.replica)
-      }
-    }
+    for (const peer of this.#link.peers.values()) this.#asks.changed(peer)
     this.#world.serve(this.#now)
   }
 
-  #gone({ origin }: Peer): void {
-    const { everyone, asks, presence } = this.#world
-    const proxy = this.#holders.get(origin)
-    this.#holders.delete(origin)
-    for (const replica of [...(this.#askers.get(origin) ?? []), proxy?.replica]) {
-      if (replica === undefined) continue
-      everyone.delete(replica)
-      asks.left(replica)
-    }
-    this.#askers.delete(origin)
-    this.#resyncing.delete(origin)
-    this.#passOn(origin)
-    presence.gone(origin, this.#now)
+  #gone(peer: Peer): void {
+    this.#asks.gone(peer)
+    this.#passOn(peer.origin)
+    this.#world.presence.gone(peer.origin, this.#now)
     this.#world.serve(this.#now)
   }
 
-  #proxyOf(peer: Peer): Proxy {
-    const askIds: number[] = []
-    const outlet = farOutlet({
-      send: (message) => {
-        if (message.kind !== "step1") return
-        askIds.push(++this.#askId)
-        const { vector } = message
-        const target = peer.origin
-        this.#link.say({ kind: "ask", target, id: this.#askId, isViewer: false, vector })
+  #openAsks(): FarAsks<YjsOutlet> {
+    const { key, asks, everyone, holders, isTooBig, answer, outgrow, serve } = this.#world
+    // Above those of this room before it was forgotten.
+    let askId = this.#link.epoch
+    return new FarAsks<YjsOutlet>({
+      key,
+      asks,
+      everyone,
+      holders,
+      isTooBig,
+      outgrow,
+      link: () => this.#link,
+      outlet: yjsFarOutlet,
+      has: (vector) => (this.#decoded(vector).size === 0 ? undefined : vector.slice()),
+      nextId: () => ++askId,
+      // What is in an answer its own vector says.
+      heads: () => [],
+      sureHeads: () => [],
+      cover: () => {},
+      answer: (holder, ask, content) => {
+        if (content !== undefined)
+          return answer(holder, ask, { update: content.update, now: this.#now })
+        if (ask.state === "open") for (const wish of ask.wishes) asks.wish(wish)
       },
+      serve: () => serve(this.#now),
+      now: () => this.#now,
     })
-    const replica = new FarReplica(outlet, server, this.#now)
-    replica.standing = "holder"
-    return { replica, askIds }
-  }
-
-  /** A server asks for content. */
-  #ask(peer: Peer, { id, isViewer, vector }: ToRoom & { readonly kind: "ask" }): void {
-    const room = this.#world.key
-    const reply = (
-      outcome: "content" | "no-holder" | "too-big" | "refused",
-      update = emptyUpdate,
-    ) => this.#link.tell(peer, { kind: "answer", room, id, outcome, update, version: nothing })
-    if (this.#world.isTooBig()) return reply("too-big")
-    if (this.#world.holders() === 0) return reply("no-holder")
-    const isFull = !this.#wish(peer, vector, {
-      role: isViewer ? "viewer" : "editor",
-      give: (update) => reply("content", update),
-      refuse: (code) => reply(code === "too-large" ? "too-big" : "no-holder"),
-    })
-    if (isFull) reply("refused")
   }
 
   /** A server asks for what it may have missed. */
   #resync(peer: Peer, { vector, serial }: ToRoom & { readonly kind: "resync" }): void {
     const room = this.#world.key
-    const { origin } = peer
-    const give = (update: Uint8Array) => {
-      this.#resyncing.delete(origin)
+    const give = (update: Uint8Array) =>
       this.#link.tell(peer, { kind: "diff", room, serial, update })
-    }
-    if (this.#world.isTooBig() || this.#world.holders() === 0) return give(new Uint8Array())
-    // It asks again while the answer is under way.
-    if (this.#resyncing.has(origin)) return
-    const isWished = this.#wish(peer, vector, {
-      role: "editor",
-      give,
-      refuse: () => this.#resyncing.delete(origin),
+    if (this.#world.isTooBig() || this.#world.holders() === 0) return give(nothing)
+    // It may ask again while the answer is under way.
+    this.#asks.wish(peer, "resync", {
+      vector,
+      isViewer: false,
+      give: (content) => give(content?.update ?? nothing),
+      refuse: () => {},
     })
-    if (isWished) this.#resyncing.add(origin)
-  }
-
-  /** Lets `peer` wait for content like a replica. False where too many wait for it already. */
-  #wish(peer: Peer, vector: Uint8Array, way: Way): boolean {
-    const { everyone, asks } = this.#world
-    const askers = this.#askers.get(peer.origin) ?? new Set()
-    if (askers.size >= askersLimit) return false
-    const done = () => {
-      askers.delete(replica)
-      everyone.delete(replica)
-    }
-    const outlet = farOutlet({
-      send: (message) => {
-        if (message.kind !== "step2") return
-        done()
-        way.give(message.update)
-      },
-      close: (code) => {
-        done()
-        asks.left(replica)
-        way.refuse(code)
-      },
-    })
-    const replica = new FarReplica(outlet, { ...server, role: way.role }, this.#now)
-    this.#askers.set(peer.origin, askers.add(replica))
-    everyone.add(replica)
-    const has = this.#decoded(vector).size === 0 ? undefined : vector.slice()
-    asks.wish({ asker: replica, has, since: this.#now })
-    this.#world.serve(this.#now)
-    return true
-  }
-
-  /** Nobody here has the content any more: others are to ask elsewhere. */
-  #refuse(): void {
-    for (const askers of this.#askers.values()) {
-      for (const replica of [...askers]) replica.outlet.close("unavailable", "")
-    }
-  }
-
-  #answer(peer: Peer, { id, outcome, update }: ToServer & { readonly kind: "answer" }): void {
-    const proxy = this.#holders.get(peer.origin)
-    const at = proxy?.askIds.indexOf(id) ?? -1
-    if (proxy === undefined || at === -1) return
-    proxy.askIds.splice(at, 1)
-    const { asks } = this.#world
-    const ask = asks.answered(proxy.replica, proxy.replica.asked[at])
-    if (ask === undefined) return
-    if (outcome === "content")
-      return this.#world.answer(proxy.replica, ask, { update, now: this.#now })
-    if (outcome === "too-big") return this.#world.outgrow(ask)
-    if (ask.state === "open") for (const wish of ask.wishes) asks.wish(wish)
-    if (outcome === "no-holder") peer.holders = 0
-    this.#changed()
   }
 
   #decoded(vector: Uint8Array): Vector {
     return decodeVector(vector, Math.max(vector.length, this.#world.vectorBytes))
-  }
-}
-
-/** How a server that asks is answered. */
-interface Way {
-  readonly role: "viewer" | "editor"
-  give(update: Uint8Array): void
-  refuse(code: string): void
-}
-
-/** What stands for another server among the replicas of a room. */
-class FarReplica extends Replica {
-  override readonly isFar: boolean = true
-}
-
-function farOutlet(way: Pick<YjsOutlet, "send"> & Partial<Pick<YjsOutlet, "close">>): YjsOutlet {
-  return {
-    behind: false,
-    hearsSeeds: false,
-    isAcknowledged: false,
-    close: () => {},
-    notice: () => {},
-    acknowledge: () => {},
-    stateless: () => {},
-    ...way,
   }
 }

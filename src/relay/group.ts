@@ -67,6 +67,9 @@ const serverLimit = 1_000
 /** A server that was on the bus for longer when we first hear it may have rooms that we share. */
 const freshMs = 5_000
 
+/** Rooms that have to be looked after are, for so long, in one turn. */
+const stepMs = 20
+
 const hello = "lfcc:servers"
 
 export class Group {
@@ -209,7 +212,10 @@ export class Group {
     if (this.#world.bus.state === "away") return
     const upMs = now - (this.#startedAt ?? now)
     const { server: serverId } = this.#world.bus
-    this.#publish(hello, { kind: "hello", serverId, upMs, isDraining: this.#isDraining })
+    const message = { kind: "hello", serverId, upMs, isDraining: this.#isDraining } as const
+    this.#publish(hello, message)
+    // Nobody else says anything there who would notice that Redis has forgotten that we listen.
+    this.#publish(this.#own, message)
   }
 
   #listener(channel: string): (data: Uint8Array) => void {
@@ -313,7 +319,8 @@ export class Group {
 
   /** So many rooms as the pace allows, those in use first (RL47). */
   #lookAfter(now: number): void {
-    const elapsedMs = Math.min(100, Math.max(0, now - this.#pacedAt))
+    // A server that is behind looks after fewer, so that what comes in is heard between them.
+    const elapsedMs = Math.min(stepMs, Math.max(0, now - this.#pacedAt))
     this.#pacedAt = now
     if (this.#suspected.size === 0 || this.#world.bus.state === "away") return
     let left = Math.ceil((this.#world.resyncRoomsPerSecond * elapsedMs) / 1000)

@@ -10,24 +10,7 @@ import type { Undo } from "../service.ts"
 import type { Beacon, Envelope, ToRoom, ToServer } from "../wire/bus.ts"
 import type { Counts } from "./counts.ts"
 import type { Group, Member } from "./group.ts"
-import { Window } from "./window.ts"
-
-/** The room at another server. */
-export interface Peer {
-  readonly origin: string
-  readonly window: Window
-  /** Its last counted message when we met, and of which epoch. */
-  readonly since: { readonly epoch: number; readonly seq: number }
-  /** Whether it had content then, as far as it said. */
-  readonly wasOpen: boolean
-  holders: number
-  isBlank: boolean
-  hash: string
-  /** Whether what it has was compared with what is here, or could not differ. */
-  isMet: boolean
-  /** Of its tracked vector, as it said last; encoded. Undefined until it did. */
-  vector: Uint8Array | undefined
-}
+import { newPeer, type Peer } from "./peer.ts"
 
 /** What a link needs of its room. */
 export interface LinkWorld {
@@ -78,6 +61,7 @@ export class Link implements Member {
   readonly #stated = new Set<string>()
   #opens = 0
   #openedAt = Number.NEGATIVE_INFINITY
+  #pressedAt = Number.NEGATIVE_INFINITY
   #openAgainAt = Number.POSITIVE_INFINITY
   #beaconAt: number
   /** So many more beacons soon, since something was counted. */
@@ -104,6 +88,11 @@ export class Link implements Member {
   /** Nobody else has the room, as far as the bus counts. */
   get isAlone(): boolean {
     return this.#receivers === 0 && this.peers.size === 0
+  }
+
+  /** The number of what was counted here last. */
+  get lastSeq(): number {
+    return this.#lastSeq
   }
 
   /** Says something that is counted: who misses it will notice. Returns its number; 0 where nobody is there. */
@@ -244,11 +233,13 @@ export class Link implements Member {
 
   /** It says how it stands. */
   #stand(peer: Peer, epoch: number, beacon: Beacon): void {
-    const { holders, isBlank, hash, lastSeq } = beacon
+    const { holders, isBlank, hash, seal, lastSeq } = beacon
     const wasOpen = peer.holders > 0 && !peer.isBlank
+    const isNewSeal = seal !== peer.seal
     const isMissing = peer.window.hear(epoch, lastSeq) === "missing"
     peer.holders = holders
     peer.isBlank = isBlank
+    peer.seal = seal
     peer.hash = hash
     const here = this.#world.standing()
     const isOther = holders > 0 && !isBlank && hash !== here.hash
@@ -256,7 +247,7 @@ export class Link implements Member {
     else if (isOther && here.isBlank) this.#world.suspect(peer, "news")
     else if (isOther && this.#now - this.activeAt >= quietMs)
       this.#world.suspect(peer, "difference")
-    if (wasOpen !== (holders > 0 && !isBlank)) this.#world.changed()
+    if (isNewSeal || wasOpen !== (holders > 0 && !isBlank)) this.#world.changed()
   }
 
   #learn(origin: string, message: ToServer & { readonly kind: "state" }): void {
@@ -269,6 +260,7 @@ export class Link implements Member {
     peer.vector = message.vector
     peer.holders = message.holders
     peer.isBlank = message.isBlank
+    peer.seal = message.seal
     peer.hash = message.hash
     const isMissing = peer.window.hear(message.epoch, message.lastSeq) === "missing"
     this.#world.hear(peer, message, 0)
@@ -284,6 +276,13 @@ export class Link implements Member {
     const room = this.#world.key
     const epoch = this.epoch
     this.tell(peer, { kind: "state", room, epoch, ...beacon, ...this.#world.contents() })
+  }
+
+  /** Somebody has the room and does not hear what is said there: told apart, it asks for what it missed. */
+  #press(): void {
+    if (this.#now < this.#pressedAt + beaconMs) return
+    this.#pressedAt = this.#now
+    for (const peer of this.peers.values()) this.#tellState(peer)
   }
 
   /** Asks all again how they stand: at once, or when the last asking is over. */
@@ -329,23 +328,8 @@ export class Link implements Member {
     const others = Math.max(0, count - 1)
     const wasAlone = this.isAlone
     this.#receivers = others
+    if (others < this.peers.size) this.#press()
     // Somebody we know did not have it, or somebody we do not know did.
     if (others < this.peers.size || (wasAlone && others > 0)) this.#openAnew()
-  }
-}
-
-function newPeer(origin: string, since: Peer["since"], how: "open" | "blank"): Peer {
-  const window = new Window(since.epoch, since.seq)
-  const wasOpen = how === "open"
-  return {
-    origin,
-    window,
-    since,
-    wasOpen,
-    holders: 0,
-    isBlank: true,
-    hash: "",
-    vector: undefined,
-    isMet: false,
   }
 }

@@ -9,7 +9,6 @@
 import type { FarName } from "../wire/bus-opaque.ts"
 import { WireError } from "../wire/error.ts"
 import { fanOut, type OpaqueReplica, type Told } from "./opaque-fan-out.ts"
-import type { FarNames } from "./opaque-far.ts"
 import {
   type AttendanceLimits,
   type AttendanceWorld,
@@ -20,6 +19,7 @@ import {
   newSender,
   type Sender,
 } from "./opaque-senders.ts"
+import type { FarNames } from "./opaque-shapes.ts"
 import { Versions } from "./opaque-versions.ts"
 
 /** Places at a server that does not renew them go. */

@@ -5,12 +5,13 @@
  * What always holds: those of one replica leave in the order in which they came (RL17); what came
  * from elsewhere is not sent back there.
  */
-import type { Ref } from "../wire/relay.ts"
+import type { FarChange } from "../wire/bus-opaque.ts"
+import type { Ref, ToOpaque } from "../wire/relay.ts"
 import { Batches } from "./batches.ts"
 import type { Counts } from "./counts.ts"
 import type { RelayOptions } from "./limits.ts"
 import { fanOut, type OpaqueReplica, type Told } from "./opaque-fan-out.ts"
-import { farChangeOf, type OpaqueFar } from "./opaque-far.ts"
+import type { OpaqueFar } from "./opaque-far.ts"
 
 /** A change on its way. */
 export interface Change extends Told {
@@ -66,4 +67,11 @@ export class Delivery {
       from.outlet.send({ kind: "ack", ...stamp, ref })
     }
   }
+}
+
+/** What a message of the room says of a change, for other servers. */
+function farChangeOf(message: ToOpaque): FarChange | undefined {
+  if (message.kind !== "update") return undefined
+  const { senderId, ts, update } = message
+  return { senderId, ts, update }
 }

@@ -5,17 +5,18 @@
  * in which they were sent (RL17). While no other server has the room nothing of it is published,
  * and nothing kept for others (RL20).
  */
-import type { ToRoom, ToServer } from "../wire/bus.ts"
+import type { Beacon, ToRoom, ToServer } from "../wire/bus.ts"
 import type { FarChange, FarName } from "../wire/bus-opaque.ts"
-import type { ToOpaque } from "../wire/relay.ts"
 import type { Ask, Asks } from "./asks.ts"
 import type { Counts } from "./counts.ts"
+import { FarAsks, type Given } from "./far-asks.ts"
+import { opaqueFarOutlet } from "./far-outlets.ts"
 import type { Group } from "./group.ts"
-import { Link, type Peer } from "./link.ts"
+import { Link } from "./link.ts"
 import type { OpaqueReplica } from "./opaque-fan-out.ts"
-import { FarAsks } from "./opaque-far-asks.ts"
 import { OpaqueHoles } from "./opaque-holes.ts"
-import type { Snapshot } from "./opaque-shapes.ts"
+import type { FarAttendance, Snapshot } from "./opaque-shapes.ts"
+import type { Peer } from "./peer.ts"
 import type { OpaqueOutlet } from "./replica.ts"
 import { Ring, type Rings } from "./ring.ts"
 
@@ -36,6 +37,9 @@ export interface OpaqueFarWorld {
   isEmpty(): boolean
   /** Whether its content is beyond what may be exchanged. */
   isTooBig(): boolean
+  seal(): Beacon["seal"]
+  /** A server says whether the content is sealed, whose room is older than ours, or is not. */
+  hearSeal(seal: Beacon["seal"], age: "older" | "younger"): void
   /** A change from elsewhere. */
   bring(change: FarChange, now: number): void
   /** An answer of what stands for a server; undefined for none. */
@@ -54,21 +58,6 @@ export interface OpaqueFarWorld {
   rouse(): void
 }
 
-/** What another server says of who is there. A roll is all that it has. */
-export interface FarNames {
-  readonly origin: string
-  readonly names: readonly FarName[]
-  readonly extent: "roll" | "some"
-  readonly now: number
-}
-
-/** Who is present, as servers exchange it. */
-export interface FarAttendance {
-  names(): readonly FarName[]
-  hear(of: FarNames): void
-  gone(origin: string, now: number): void
-}
-
 /** Names are renewed to other servers so often. */
 const rollMs = 10_000
 /** As the wire has it: opaque rooms have no vectors that could differ. */
@@ -80,13 +69,14 @@ export class OpaqueFar {
   readonly #link: Link
   readonly #ring: Ring
   readonly #holes: OpaqueHoles
-  readonly #asks: FarAsks
+  readonly #asks: FarAsks<OpaqueOutlet>
   /** Servers that we have compared notes with. */
   readonly #met = new Set<string>()
   /** The ask that is out for all that a server's holder has. */
   readonly #wholes = new Map<string, number>()
   #askId: number
   #wasOpen = false
+  #saidSeal: Beacon["seal"] = "unsaid"
   /** Whether what is here may lack what others wrote while nobody was. */
   #isUnsure = false
   #rollAt: number
@@ -117,7 +107,15 @@ export class OpaqueFar {
       holders: () => world.holders(),
       isTooBig: () => world.isTooBig(),
       nextId: () => ++this.#askId,
-      answer: (holder, ask, answer) => world.answer(holder, { ask, answer }, this.#world.now()),
+      heads: () => this.#holes.heads,
+      sureHeads: () => this.#holes.sureHeads,
+      cover: (peer, of) => this.#holes.cover(peer, of, this.#world.now()),
+      outlet: opaqueFarOutlet,
+      has: (version) => (version.length === 0 ? undefined : version.slice()),
+      answer: (holder, ask, content) => {
+        const answer = content && snapshotOf(content)
+        world.answer(holder, { ask, answer }, this.#world.now())
+      },
       outgrow: () => world.outgrow(),
       serve: () => world.serve(this.#world.now()),
       now: () => this.#world.now(),
@@ -133,12 +131,6 @@ export class OpaqueFar {
     for (const { holders, isBlank } of this.#link.peers.values()) {
       if (holders > 0 && !isBlank) return true
     }
-    return false
-  }
-
-  /** Whether some server has a replica that has the content, or was told that there is none. */
-  get hasHolders(): boolean {
-    for (const { holders } of this.#link.peers.values()) if (holders > 0) return true
     return false
   }
 
@@ -193,8 +185,10 @@ export class OpaqueFar {
     if (holders === 0) this.#asks.refuse()
     // Those that are met later are told then.
     const isOpen = this.hasOthers && holders > 0 && this.#world.isThere()
-    if (isOpen === this.#wasOpen) return
+    const seal = this.#world.seal()
+    if (isOpen === this.#wasOpen && seal === this.#saidSeal) return
     this.#wasOpen = isOpen
+    this.#saidSeal = seal
     if (this.hasOthers) this.#link.announce()
   }
 
@@ -216,6 +210,7 @@ export class OpaqueFar {
           holders: this.#world.isTooBig() ? 0 : this.#world.holders(),
           hash: noHash,
           isBlank: !this.#world.isThere(),
+          seal: this.#world.seal(),
         }),
         contents: () => ({ vector: nothing, rows: [], names: attendance.names() }),
         hear: (peer, message, seq) => this.#hear(peer, message, seq),
@@ -278,6 +273,8 @@ export class OpaqueFar {
   #changed(): void {
     this.#resolve()
     for (const peer of this.#link.peers.values()) {
+      const isOlder = peer.window.epoch < this.#link.epoch
+      this.#world.hearSeal(peer.seal, isOlder ? "older" : "younger")
       this.#asks.changed(peer)
       const hasSpoken = peer.vector !== undefined || peer.holders > 0
       if (this.#met.has(peer.origin) || !hasSpoken) continue
@@ -319,8 +316,7 @@ export class OpaqueFar {
     if (!this.#holes.settle(origin)) return
     if (outcome === "content") {
       this.#world.counts.resyncBytes += update.length
-      const snapshot = { snapshot: update, version: version.length === 0 ? undefined : version }
-      return this.#world.mend(snapshot, this.#world.now())
+      return this.#world.mend(snapshotOf({ update, version }), this.#world.now())
     }
     if (outcome === "too-big") return
     peer.holders = 0
@@ -335,9 +331,6 @@ export class OpaqueFar {
   }
 }
 
-/** What a message of the room says of a change, for other servers. */
-export function farChangeOf(message: ToOpaque): FarChange | undefined {
-  if (message.kind !== "update") return undefined
-  const { senderId, ts, update } = message
-  return { senderId, ts, update }
+function snapshotOf({ update, version }: Given): Snapshot {
+  return { snapshot: update, version: version.length === 0 ? undefined : version }
 }

@@ -7,8 +7,9 @@
  * has (RL52).
  */
 import type { ToServer } from "../wire/bus.ts"
-import type { FarChange, Hole } from "../wire/bus-opaque.ts"
-import type { Link, Peer } from "./link.ts"
+import type { FarChange, Head, Hole } from "../wire/bus-opaque.ts"
+import type { Link } from "./link.ts"
+import type { Peer } from "./peer.ts"
 import { Repair } from "./repair.ts"
 import type { Ring } from "./ring.ts"
 import { Sequence } from "./sequence.ts"
@@ -87,6 +88,47 @@ export class OpaqueHoles {
       if (of !== origin || epoch !== link.epoch) continue
       const changes = ring.between(from, to)
       link.tell(peer, { kind: "replay", room, epoch, from, to, changes })
+    }
+  }
+
+  /** Up to where changes of each server, this one too, were given to those who are here. */
+  get heads(): readonly Head[] {
+    const { peers, epoch, lastSeq } = this.#world.link()
+    const others = [...peers.values()].map((peer) => {
+      const { epoch, given: seq } = this.#sequenceOf(peer)
+      return { origin: peer.origin, epoch, seq }
+    })
+    return [{ origin: this.#world.origin, epoch, seq: lastSeq }, ...others]
+  }
+
+  /** The same, where all of it is in what holders here have: what is still asked for is not. */
+  get sureHeads(): readonly Head[] {
+    return this.heads.filter(({ origin }) => !this.#wholes.owes(origin))
+  }
+
+  /**
+   * Content came from `peer`, with what lies up to `theirs` of each server. What was given out up to
+   * `ours`, before anybody here had content, is missing here where it is not in there.
+   */
+  cover(
+    peer: Peer,
+    { ours, theirs }: { readonly ours: readonly Head[]; readonly theirs: readonly Head[] },
+    now: number,
+  ): void {
+    const covered = new Map(theirs.map((head) => [head.origin, head]))
+    for (const { origin, epoch, seq } of ours) {
+      const sequence = this.#sequences.get(origin)
+      const head = covered.get(origin)
+      if (origin === peer.origin || seq === 0) continue
+      if (head !== undefined && head.epoch > epoch) continue
+      const last = head?.epoch === epoch ? head.seq : 0
+      if (origin === this.#world.origin) {
+        this.#bring(this.#world.ring.between(last + 1, seq))
+        continue
+      }
+      if (sequence?.epoch !== epoch) continue
+      if (head === undefined || sequence.reopen(last + 1, seq, now)) this.owe(origin)
+      this.#look(origin, sequence)
     }
   }
 

@@ -36,7 +36,7 @@ export class OpaqueNewcomers {
   readonly #guests = new Map<OpaqueReplica, Guest>()
   readonly #questions: Questions
   readonly #served = new WeakSet<OpaqueWish>()
-  readonly #returning: Returns
+  readonly returning: Returns
   #wasHeld = false
   /** Whether any content ever came by, or somebody said that there is some. */
   isThere = false
@@ -45,7 +45,7 @@ export class OpaqueNewcomers {
     this.#world = world
     this.#questions = new Questions(world.docId, world.asks)
     const ask = (replica: OpaqueReplica, now: number) => this.ask(replica, "joining", now)
-    this.#returning = new Returns({ ...world, ask })
+    this.returning = new Returns({ ...world, ask })
   }
 
   get holders(): number {
@@ -62,7 +62,7 @@ export class OpaqueNewcomers {
 
   leave(replica: OpaqueReplica): void {
     this.#guests.delete(replica)
-    this.#returning.left(replica)
+    this.returning.left(replica)
   }
 
   /** Its first word tells what it has; later ones say nothing new. `version` is what it said of it. */
@@ -188,7 +188,7 @@ export class OpaqueNewcomers {
   serve(now: number): void {
     const { asks } = this.#world
     this.#questions.tick(now)
-    this.#returning.pull(now)
+    this.returning.pull(now)
     if (asks.waiting.length === 0) return
     if (this.isThere || this.#world.far.hasContent) asks.serve(now)
     const isHeld = this.#isHeld
@@ -262,7 +262,7 @@ export class OpaqueNewcomers {
 
   /** What it wrote while away is to reach the others. With a version it sends that by itself. */
   #owe(replica: OpaqueReplica, version: Uint8Array | undefined, now: number): void {
-    if (version === undefined) this.#returning.owe(replica, now)
+    if (version === undefined) this.returning.owe(replica, now)
   }
 
   #wish(asker: OpaqueReplica, version: Uint8Array | undefined, now: number): void {

@@ -10,6 +10,7 @@ import type { Change, Delivery } from "./opaque-delivery.ts"
 import type { OpaqueReplica } from "./opaque-fan-out.ts"
 import { OpaqueFar } from "./opaque-far.ts"
 import type { OpaqueNewcomers } from "./opaque-newcomers.ts"
+import type { Seal } from "./opaque-seal.ts"
 import type { OpaqueRoomWorld } from "./opaque-shapes.ts"
 import type { OpaqueOutlet } from "./replica.ts"
 
@@ -22,6 +23,7 @@ export interface ReachWorld {
   readonly everyone: Set<OpaqueReplica>
   readonly delivery: Delivery
   readonly copy: OpaqueCopy
+  readonly seal: Seal
   newcomers(): OpaqueNewcomers
   attendance(): Attendance
   isTooBig(): boolean
@@ -47,6 +49,8 @@ export function openFar(world: ReachWorld, now: number): OpaqueFar {
       isThere: () => newcomers().isThere,
       isEmpty: () => replicas.size === 0,
       isTooBig: () => world.isTooBig(),
+      seal: () => world.seal.kind ?? "unsaid",
+      hearSeal: (seal, age) => world.seal.hear(seal, age),
       bring({ senderId, ts, update }, at) {
         const message = { kind: "update", docId, senderId, ts, update } as const
         world.pass({ from: undefined, message, update, ref: undefined }, at)

@@ -1,4 +1,5 @@
 /** What replicas of an opaque room bring and say, and what becomes of it. Types only. */
+import type { FarName } from "../wire/bus-opaque.ts"
 import type { Ref } from "../wire/relay.ts"
 import type { Asks } from "./asks.ts"
 import type { OpaqueCopy } from "./copies-opaque.ts"
@@ -59,8 +60,23 @@ export interface OpaqueNewcomerWorld {
   /** Replicas here, and what stands for other servers. */
   readonly everyone: ReadonlySet<OpaqueReplica>
   /** The room on other servers. */
-  readonly far: Pick<OpaqueFar, "standing" | "hasContent" | "hasHolders" | "compare">
+  readonly far: Pick<OpaqueFar, "standing" | "hasContent" | "hasOthers" | "compare">
   readonly asks: Asks<OpaqueOutlet>
   readonly seeds: Seeds<OpaqueReplica>
   readonly copy: OpaqueCopy
+}
+
+/** What another server says of who is there. A roll is all that it has. */
+export interface FarNames {
+  readonly origin: string
+  readonly names: readonly FarName[]
+  readonly extent: "roll" | "some"
+  readonly now: number
+}
+
+/** Who is present, as servers exchange it. */
+export interface FarAttendance {
+  names(): readonly FarName[]
+  hear(of: FarNames): void
+  gone(origin: string, now: number): void
 }

@@ -28,6 +28,7 @@ import type {
 import type { OpaqueOutlet } from "./replica.ts"
 import type { RoomStanding } from "./room.ts"
 import { Seeds } from "./seeds.ts"
+import { Vacancy } from "./vacancy.ts"
 
 export class OpaqueRoom {
   readonly #docId: string
@@ -45,13 +46,12 @@ export class OpaqueRoom {
   readonly #shares: Shares<OpaqueReplica>
   readonly #seal: Seal
   #isTooBig = false
-  #emptySince: number | undefined
+  readonly #vacancy: Vacancy
   #now: number
 
   constructor(docId: string, world: OpaqueRoomWorld, now: number) {
     this.#docId = docId
     this.#world = world
-    this.#emptySince = now
     this.#now = now
     const { options, counts } = world
     const replicas = this.#replicas
@@ -61,10 +61,10 @@ export class OpaqueRoom {
       put: (holder: OpaqueReplica, ask: Ask<OpaqueOutlet>) => this.#put(holder, ask),
     }
     this.#asks = new Asks(options, manner, this.#everyone)
-    this.#seal = new Seal(counts)
+    this.#seal = new Seal(counts, replicas)
     this.#delivery = new Delivery({ docId, options, counts, replicas, far: () => this.#far })
     this.#seeds = new Seeds<OpaqueReplica>(options, world)
-    const shared = { docId, room: world, replicas, asks: this.#asks }
+    const shared = { docId, room: world, replicas, asks: this.#asks, seal: this.#seal }
     this.#copy = new OpaqueCopy({
       ...shared,
       kind: () => this.#seal.kind,
@@ -87,6 +87,7 @@ export class OpaqueRoom {
       now,
     )
     const [everyone, far] = [this.#everyone, this.#far]
+    this.#vacancy = new Vacancy(options.lingerMs, { seeds: this.#seeds, far }, now)
     const parts = { asks: this.#asks, seeds: this.#seeds, copy: this.#copy, everyone, far }
     this.#newcomers = new OpaqueNewcomers({ docId, options, counts, replicas, ...parts })
     this.#attendance = new Attendance(docId, options, {
@@ -136,7 +137,7 @@ export class OpaqueRoom {
     this.#attendance.enter(replica, { id: senderId, ts })
     this.#replicas.add(replica)
     this.#everyone.add(replica)
-    this.#emptySince = undefined
+    this.#vacancy.end()
     this.#newcomers.enter(replica, has, now)
     this.#world.rouse()
   }
@@ -157,7 +158,7 @@ export class OpaqueRoom {
     this.#newcomers.leave(replica)
     this.#newcomers.lost(replica, now)
     if (this.holders === 1) this.#copy.hasten()
-    if (this.#replicas.size === 0) this.#emptySince = now
+    if (this.#replicas.size === 0) this.#vacancy.begin(now)
     this.#serve(now)
   }
 
@@ -184,6 +185,7 @@ export class OpaqueRoom {
     this.#seal.check(replica)
     this.#now = now
     this.#newcomers.heard(replica, undefined, now)
+    this.#newcomers.returning.wrote(replica)
     this.#spread(replica, { update, ref, ts })
     counts.acks++
     return "taken"
@@ -250,6 +252,7 @@ export class OpaqueRoom {
       const answer = isTooLong ? undefined : snapshot
       this.#newcomers.answer(replica, { ask, answer }, now)
     } else if (replica.mayWrite) {
+      this.#newcomers.returning.told(replica)
       this.#spread(replica, { update: snapshot.snapshot, ref: undefined, ts: now })
     }
     this.#serve(now)
@@ -271,10 +274,9 @@ export class OpaqueRoom {
   /** Time-outs. Returns the ms since 1970 of what is due next, or "over" when the room can be forgotten. */
   tick(now: number): number | "over" {
     this.#now = now
-    const endsAt = (this.#emptySince ?? Number.POSITIVE_INFINITY) + this.#world.options.lingerMs
+    const { endsAt } = this.#vacancy
     if (now >= endsAt) {
-      this.#seeds.close()
-      this.#far.close()
+      this.#vacancy.close()
       return "over"
     }
     this.#asks.tick(now)
@@ -298,9 +300,10 @@ export class OpaqueRoom {
     this.#copy.forget()
   }
 
-  /** What waits leaves now, since the server goes. */
-  flush(): void {
+  /** The server goes: what waits leaves now, and the room ends with its last replica. */
+  drain(): void {
     this.#delivery.flush()
+    this.#vacancy.drain()
   }
 
   #serve(now: number): void {

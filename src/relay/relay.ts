@@ -7,7 +7,7 @@
  */
 import type { Bus } from "../bus/bus.ts"
 import type { Log } from "../log.ts"
-import { guard, type Identity, type Random, type Role, type Wake } from "../service.ts"
+import { type Answer, guard, type Identity, type Random, type Role, type Wake } from "../service.ts"
 import type { Act } from "../wire/bus-acts.ts"
 import { WireError } from "../wire/error.ts"
 import { isRoomName } from "../wire/relay.ts"
@@ -188,7 +188,7 @@ export class Relay {
 
   stop(): void {
     this.#isStopping = true
-    for (const room of this.#all()) room.flush()
+    for (const room of this.#all()) room.drain()
     this.group.drain()
   }
 
@@ -264,12 +264,17 @@ export class Relay {
     }
   }
 
-  /** Deletes the copies of a room, of both kinds. Returns whether there were any. Throws where the store cannot be written to. */
-  deleteCopy(name: string): boolean {
-    const isGone = [`y/${name}`, `l/${name}`].map((key) => this.#copies.remove(key))
+  /** Deletes the copies of a room, of both kinds. Answers whether there were any, "away" where one could not be deleted. */
+  deleteCopy(name: string, answer: Answer<boolean>): void {
+    const answers: (boolean | "away")[] = []
+    for (const key of [`y/${name}`, `l/${name}`]) {
+      this.#copies.remove(key, (wasThere) => {
+        if (answers.push(wasThere) < 2) return
+        answer(answers.includes("away") ? "away" : answers.includes(true))
+      })
+    }
     this.#rooms.get(name)?.forgetCopy()
     this.opaque.all.get(name)?.forgetCopy()
-    return isGone.includes(true)
   }
 
   #revokeIn(room: Room, { subject, role, at }: Revocation): void {

@@ -34,6 +34,11 @@ export class Repair {
     if (isNew) this.#soon()
   }
 
+  /** Whether it owes an answer. */
+  owes(origin: string): boolean {
+    return this.#owed.has(origin)
+  }
+
   /** Spans came of which some lie beyond what is known. */
   want(spans: readonly Span[], known: Vector): void {
     for (const { client, from, to } of spans) {

@@ -23,6 +23,7 @@ import { Presence } from "./presence.ts"
 import type { Replica, YjsOutlet } from "./replica.ts"
 import { Seeds } from "./seeds.ts"
 import { spansOf } from "./spans.ts"
+import { Vacancy } from "./vacancy.ts"
 import { decodeVector, emptyUpdate, emptyVector, encodeVector, minimum } from "./vectors.ts"
 
 /** What a room is made with. */
@@ -61,12 +62,11 @@ export class Room {
   readonly #presence: Presence
   readonly #shares: Shares<Replica>
   #isTooBig = false
-  #emptySince: number | undefined
+  readonly #vacancy: Vacancy
 
   constructor(world: RoomWorld, now: number) {
     this.#world = world
     const { options, counts } = world
-    this.#emptySince = now
     const suits = (holder: Replica, asker: Replica) => this.#suits(holder, asker)
     const [replicas, everyone] = [this.#replicas, this.#everyone]
     this.#asks = new Asks(
@@ -78,6 +78,7 @@ export class Room {
     this.#content = new Content(options.vectorBytes)
     this.#far = this.#openFar(now)
     const far = this.#far
+    this.#vacancy = new Vacancy(options.lingerMs, { seeds: this.#seeds, far }, now)
     this.#copy = new RoomCopy({
       key: world.key,
       shelf: world.copies,
@@ -172,7 +173,7 @@ export class Room {
     }
     this.#replicas.add(replica)
     this.#everyone.add(replica)
-    this.#emptySince = undefined
+    this.#vacancy.end()
     this.#presence.join(replica, now)
     this.#world.rouse()
   }
@@ -190,7 +191,7 @@ export class Room {
     const holder = owed ? this.#asks.free(now) : undefined
     if (holder !== undefined) this.#changes.pull(holder, { purpose: "gap", now })
     if (this.holders === 1) this.#copy.hasten()
-    if (this.#replicas.size === 0) this.#emptySince = now
+    if (this.#replicas.size === 0) this.#vacancy.begin(now)
     this.#serve(now)
   }
 
@@ -303,10 +304,9 @@ export class Room {
 
   /** Time-outs. Returns the ms since 1970 of what is due next, or "over" when the room can be forgotten. */
   tick(now: number): number | "over" {
-    const endsAt = (this.#emptySince ?? Number.POSITIVE_INFINITY) + this.#world.options.lingerMs
+    const { endsAt } = this.#vacancy
     if (now >= endsAt) {
-      this.#seeds.close()
-      this.#far.close()
+      this.#vacancy.close()
       return "over"
     }
     this.#asks.tick(now)
@@ -328,9 +328,10 @@ export class Room {
     this.#copy.forget()
   }
 
-  /** What waits leaves now, since the server goes. */
-  flush(): void {
+  /** The server goes: what waits leaves now, and the room ends with its last replica. */
+  drain(): void {
     this.#changes.flush()
+    this.#vacancy.drain()
   }
 
   #serve(now: number): void {

@@ -42,15 +42,20 @@ export function relayRoutes(options: RelayRoutesOptions): readonly HttpRoute[] {
       prefix: "/api/relay/",
       bodyBytes,
       answer: (request, reply) =>
-        identifyAdmin(options, request, (admin) =>
-          reply(told(() => answerFor(options, request, admin))),
-        ),
+        identifyAdmin(options, request, (admin) => {
+          const answer = told(() => answerFor(options, request, admin))
+          if (typeof answer === "function") answer(reply)
+          else reply(answer)
+        }),
     },
   ]
 }
 
+/** An answer, or what gives it in a later turn. */
+type Answering = HttpAnswer | ((reply: (answer: HttpAnswer) => void) => void)
+
 /** The token may have been looked at in another turn: a refusal is answered here. */
-function told(answer: () => HttpAnswer): HttpAnswer {
+function told(answer: () => Answering): Answering {
   try {
     return answer()
   } catch (thrown) {
@@ -63,7 +68,7 @@ function answerFor(
   options: RelayRoutesOptions,
   request: HttpRequest,
   admin: Admin | HttpAnswer,
-): HttpAnswer {
+): Answering {
   if ("status" in admin) return admin
   const { relay, log } = options
   const { method, path } = request
@@ -90,14 +95,17 @@ function answerFor(
   return { status: 204 }
 }
 
-function deleteCopy({ relay, log }: RelayRoutesOptions, admin: Admin, room: string): HttpAnswer {
+function deleteCopy({ relay, log }: RelayRoutesOptions, admin: Admin, room: string): Answering {
   if (!admin.governs(room)) return { status: 403, body: "the token is not good for that room" }
   log.info("relay admin", { act: "delete copy", by: admin.name, room })
-  try {
-    return relay.deleteCopy(room) ? { status: 204 } : { status: 404, body: "there is no such copy" }
-  } catch {
-    throw new WireError("unavailable", "the database cannot be written to")
-  }
+  return (reply) =>
+    relay.deleteCopy(room, (wasThere) => {
+      if (wasThere === "away") {
+        const status = statusOf("unavailable")
+        reply({ status, body: "the copy could not be deleted: try again later" })
+      } else if (wasThere) reply({ status: 204 })
+      else reply({ status: 404, body: "there is no such copy" })
+    })
 }
 
 function perform(relay: Relay, act: RelayAct): void {

@@ -146,7 +146,7 @@ export class Seeds<R extends object = Replica> {
       if (!hasHolders) return Number.POSITIVE_INFINITY
       if (this.#markAt <= now) {
         this.#markAt = now + this.#limits.markMs / 2
-        this.#world.bus.put(this.#markKey, new Uint8Array(1), this.#limits.markMs)
+        this.remark()
       }
       return this.#markAt
     }
@@ -164,6 +164,12 @@ export class Seeds<R extends object = Replica> {
       })
     }
     return this.#renewAt
+  }
+
+  /** The room leaves from here: those who bring its content elsewhere have all the time of a mark (RL40). */
+  remark(): void {
+    if (!this.#isOver) return
+    this.#world.bus.put(this.#markKey, new Uint8Array(1), this.#limits.markMs)
   }
 
   /** The room is forgotten: whoever opens it next may have it. */

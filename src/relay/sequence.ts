@@ -61,6 +61,25 @@ export class Sequence<T> {
     return { items, isLossy }
   }
 
+  /** The last up to which all were given out. */
+  get given(): number {
+    return this.#next - 1
+  }
+
+  /**
+   * Those of `from` to `to` were given out to nobody who has the content now: they are missing again.
+   * Whether that is so much that it is not worth to ask for.
+   */
+  reopen(from: number, to: number, now: number): boolean {
+    const end = this.#next
+    if (from > to || from >= end) return false
+    if (this.#last - from >= heldLimit) return true
+    for (let seq = to + 1; seq < end; seq++) this.#held.set(seq, undefined)
+    this.#next = from
+    this.#missingSince = now
+    return false
+  }
+
   /** What came early waits no longer; what is missing still is. Returns it in its order. */
   release(now: number): readonly T[] {
     const early = [...this.#held].sort(([one], [other]) => one - other)

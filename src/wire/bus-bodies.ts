@@ -6,7 +6,15 @@
 
 import type { Beacon, BusMessage, FarRow } from "./bus.ts"
 import { readAct, writeAct } from "./bus-acts.ts"
-import { opaqueKinds, readNames, readOpaque, writeNames, writeOpaque } from "./bus-opaque.ts"
+import {
+  opaqueKinds,
+  readHeads,
+  readNames,
+  readOpaque,
+  writeHeads,
+  writeNames,
+  writeOpaque,
+} from "./bus-opaque.ts"
 import {
   bad,
   bytesOfHex,
@@ -20,6 +28,7 @@ import {
 import type { Reader, Writer } from "./varints.ts"
 
 const noHash = "0000000000000000"
+const seals = ["unsaid", "opaque", "sealed"] as const
 const outcomes = ["content", "no-holder", "too-big", "refused"] as const
 
 /** The number of each kind. */
@@ -75,7 +84,7 @@ export function writeBody(writer: Writer, message: BusMessage): void {
     case "answer":
       writer.text(message.room).uint(message.id).uint(outcomes.indexOf(message.outcome))
       writer.bytes(message.update).bytes(message.version)
-      return
+      return writeHeads(writer, message.heads)
     case "diff":
       writer.text(message.room).uint(message.serial).bytes(message.update)
       return
@@ -146,6 +155,7 @@ export function readBody(reader: Reader, kind: number): BusMessage {
         outcome: oneOf(outcomes, reader.uint()),
         update: reader.bytes(),
         version: reader.bytes(),
+        heads: readHeads(reader),
       }
     case kinds.diff:
       return {
@@ -169,21 +179,20 @@ export function readBody(reader: Reader, kind: number): BusMessage {
   return message
 }
 
-function writeBeacon(writer: Writer, { lastSeq, holders, hash, isBlank }: Beacon): void {
+function writeBeacon(writer: Writer, { lastSeq, holders, hash, isBlank, seal }: Beacon): void {
   writer
     .uint(lastSeq)
     .uint(holders)
     .raw(bytesOfHex(hash === "" ? noHash : hash))
-  writer.uint(isBlank ? 1 : 0)
+  writer.uint((isBlank ? 1 : 0) + 2 * seals.indexOf(seal))
 }
 
 function readBeacon(reader: Reader): Beacon {
-  return {
-    lastSeq: reader.uint(),
-    holders: reader.uint(),
-    hash: hexOf(reader.take(originBytes)),
-    isBlank: reader.uint() === 1,
-  }
+  const [lastSeq, holders] = [reader.uint(), reader.uint()]
+  const hash = hexOf(reader.take(originBytes))
+  const flags = reader.uint()
+  const seal = oneOf(seals, Math.floor(flags / 2))
+  return { lastSeq, holders, hash, isBlank: flags % 2 === 1, seal }
 }
 
 function writeRows(writer: Writer, rows: readonly FarRow[]): void {

@@ -32,6 +32,13 @@ export interface Hole {
   readonly to: number
 }
 
+/** The last counted message of a server up to which none is missing, and of which epoch. */
+export interface Head {
+  readonly origin: string
+  readonly epoch: number
+  readonly seq: number
+}
+
 /** A name at another server. A higher `version` is newer, whichever server numbered it. */
 export interface FarName {
   readonly id: string
@@ -152,6 +159,21 @@ export function readOpaque(reader: Reader, kind: number): OpaqueMessage | undefi
       }
   }
   return undefined
+}
+
+/** Writes heads, one after the other. */
+export function writeHeads(writer: Writer, heads: readonly Head[]): void {
+  writer.uint(heads.length)
+  for (const { origin, epoch, seq } of heads) writer.raw(bytesOfHex(origin)).uint(epoch).uint(seq)
+}
+
+/** Reads them. */
+export function readHeads(reader: Reader): readonly Head[] {
+  return list(reader, originBytes, () => ({
+    origin: hexOf(reader.take(originBytes)),
+    epoch: reader.uint(),
+    seq: reader.uint(),
+  }))
 }
 
 /** Writes names, one after the other. */

@@ -15,7 +15,7 @@
  */
 import type { Act } from "./bus-acts.ts"
 import { kinds, readBody, writeBody } from "./bus-bodies.ts"
-import type { FarName, OpaqueToRoom, OpaqueToServer } from "./bus-opaque.ts"
+import type { FarName, Head, OpaqueToRoom, OpaqueToServer } from "./bus-opaque.ts"
 import { bytesOfHex, hexOf, originBytes } from "./bus-shapes.ts"
 import { WireError } from "./error.ts"
 import { Reader, Writer } from "./varints.ts"
@@ -82,6 +82,8 @@ export interface Beacon {
   readonly hash: string
   /** Whether no content ever came by. */
   readonly isBlank: boolean
+  /** Of an opaque room, whether its content is sealed; "unsaid" until a replica has said so. */
+  readonly seal: "unsaid" | "opaque" | "sealed"
 }
 
 /** What a server says to one other about a room. */
@@ -95,7 +97,10 @@ export type ToServer =
       readonly rows: readonly FarRow[]
       readonly names: readonly FarName[]
     } & Beacon)
-  /** Its answer to an ASK. `version` is that of the content in an opaque room; empty for none. */
+  /**
+   * Its answer to an ASK. In an opaque room `version` is that of the content, empty for none, and
+   * `heads` say what of the changes of other servers is in it.
+   */
   | {
       readonly kind: "answer"
       readonly room: string
@@ -103,6 +108,7 @@ export type ToServer =
       readonly outcome: "content" | "no-holder" | "too-big" | "refused"
       readonly update: Uint8Array
       readonly version: Uint8Array
+      readonly heads: readonly Head[]
     }
   /** Its answer to a RESYNC: what it has beyond the vector. No byte at all where it has no holder. */
   | {
