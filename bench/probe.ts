@@ -2,8 +2,9 @@
  * Loaded into each server under test by `--import`: tells the bench, over the channel between the
  * processes, what the server has used so far. Costs nothing while nobody asks.
  *
- * Two variables change what it finds: BENCH_GATHER_MS says how long Quartet gathers edits at most,
- * and BENCH_JOURNAL has each of its commits timed, which costs some µs each.
+ * Three variables change what it finds: BENCH_GATHER_MS says how long Quartet gathers edits at most,
+ * BENCH_OPERATORS has limits of the operators as JSON, and BENCH_JOURNAL has each of its commits
+ * timed, which costs some µs each.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 
@@ -69,8 +70,16 @@ async function timeJournal(): Promise<void> {
   }
 }
 
+// Ten thousand sessions of one machine are more than the product lets in: see operators-servers.ts.
+async function widenOperators(limits: object): Promise<void> {
+  const { limits: defaults } = await import("../src/operators/limits.ts")
+  Object.assign(defaults, limits)
+}
+
 const gatherMs = process.env["BENCH_GATHER_MS"]
+const wide = process.env["BENCH_OPERATORS"]
 if (gatherMs !== undefined) await gatherAtMost(Number(gatherMs))
+if (wide !== undefined) await widenOperators(JSON.parse(wide))
 if (process.env["BENCH_JOURNAL"] !== undefined) await timeJournal()
 
 process.on("message", answer)

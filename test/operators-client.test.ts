@@ -288,6 +288,28 @@ test("OP85 what one session sends and recalls, the others of the callsign see", 
   assert.deepEqual(two.operators.pending(), [])
 })
 
+test("OP45 a callsign is compared without case and shown as registered, whoever writes it how", async (t) => {
+  const { port } = await operatorsServer(t)
+  const address = `127.0.0.1:${port}`
+  const ada = somebody(t, address, "Ada-Lovelace")
+  await ready(ada)
+  const again = somebody(t, address, "ADA-lovelace")
+  const bob = somebody(t, address, "bob")
+  await ready(again, bob)
+  assert.equal(again.operators.callsign, "Ada-Lovelace")
+  const own: string[] = []
+  ada.operators.onOwn(({ target }) => own.push(target))
+  await again.operators.send("BOB", "from the other one").ended
+  await bob.operators.send("ada-LOVELACE", "back").ended
+  await eventually(() => ada.heard.length === 1 && again.heard.length === 1 && own.length === 1)
+  assert.deepEqual(
+    bob.heard.map(({ sender }) => sender),
+    ["Ada-Lovelace"],
+  )
+  assert.deepEqual(own, ["bob"])
+  assert.equal((await ada.operators.sessions()).length, 2)
+})
+
 test("OP78 every line that a server writes is read as what it says, and any other as unknown", () => {
   // What is not text was replaced when it came in (OP53): a server never writes it.
   const text = fc.string({ unit: "grapheme", maxLength: 40 }).map(cleaned)

@@ -83,3 +83,21 @@ test("OP46 OP79 what is hashed for an unknown callsign costs the same as for a k
   assert.deepEqual(costs, Array(4).fill(costs[0]))
   assert.deepEqual(costs[0], { cost: { memory: 8, passes: 1, lanes: 1 }, salt: 16, tagBytes: 32 })
 })
+
+test("OP31 a message between two others waits for no clock, no hash and no reader that has stopped", () => {
+  const exchange = new Exchange({ limits: { messagesPerSecond: 2 } })
+  const ada = exchange.member("ada")
+  const bob = exchange.member("bob", "classic")
+  const deaf = exchange.member("deaf", "classic")
+  const loud = exchange.member("loud")
+  exchange.pass(10_000)
+  deaf.takes = 0
+  const before = exchange.now
+  for (let line = 0; line < 1_000; line++) loud.utters(`deaf ${line}`)
+  for (let login = 0; login < 10; login++) exchange.extend().utters("$ ada wrong")
+  assert.equal(exchange.hashes.length, 1)
+  assert.ok(loud.isHeld)
+  ada.utters("bob now")
+  assert.deepEqual(bob.heard, ["ada: now"])
+  assert.deepEqual([exchange.now, exchange.hashes.length], [before, 1])
+})

@@ -1,6 +1,6 @@
 /** What the operators' part of the SDK offers: its types, and the one error it throws. */
 import type { RefusalReason } from "../wire/operators.ts"
-import type { Limits } from "../wire/operators-heard.ts"
+import type { Limits } from "../wire/operators-told.ts"
 import type { Ending } from "./socket.ts"
 
 /** Who logs in, and how. */

@@ -7,7 +7,8 @@
  * keep within the rate that `$ hello` told, so that the server never reads us later.
  */
 import { isCallsign, isTooLong, type RefusalReason } from "../wire/operators.ts"
-import { type Heard, type Limits, parseHeard, usualLimits } from "../wire/operators-heard.ts"
+import { type Heard, parseHeard, usualLimits } from "../wire/operators-heard.ts"
+import type { Limits } from "../wire/operators-told.ts"
 import { Listeners } from "./listeners.ts"
 import { Inbox } from "./operators-inbox.ts"
 import { byes, type Login, LoginSteps } from "./operators-login.ts"

@@ -7,23 +7,7 @@
  * rest of the line is a text.
  */
 import { isCallsign, type RefusalReason, unescaped } from "./operators.ts"
-import type { Outcome, SessionRow } from "./operators-told.ts"
-
-/** What `$ hello` says. Sizes in bytes or pieces, times in seconds, `rate` in messages a second. */
-export interface Limits {
-  readonly line: number
-  readonly text: number
-  readonly lines: number
-  readonly mailbox: number
-  readonly "mailbox-bytes": number
-  readonly share: number
-  readonly expiry: number
-  readonly ping: number
-  /** 0 for no limit. */
-  readonly rate: number
-  readonly burst: number
-  readonly sessions: number
-}
+import type { Limits, Outcome, SessionRow } from "./operators-told.ts"
 
 /** One line of the server. */
 export type Heard =

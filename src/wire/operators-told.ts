@@ -29,10 +29,8 @@ export interface Delivery {
   readonly text: string
 }
 
-/** The figures of `$ hello`. Times are in seconds. */
-export interface Hello {
-  readonly epoch: string
-  readonly registration: string
+/** The figures of `$ hello`. Sizes in bytes or pieces, times in seconds, `rate` in messages a second. */
+export interface Limits {
   readonly line: number
   readonly text: number
   readonly lines: number
@@ -41,9 +39,16 @@ export interface Hello {
   readonly share: number
   readonly expiry: number
   readonly ping: number
+  /** 0 for no limit. */
   readonly rate: number
   readonly burst: number
   readonly sessions: number
+}
+
+/** All that `$ hello` says. */
+export interface Hello extends Limits {
+  readonly epoch: string
+  readonly registration: string
 }
 
 /** One of a callsign's sessions. Times are in seconds. */
