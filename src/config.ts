@@ -5,6 +5,7 @@
  * throws one ConfigError that names every bad variable. Nothing is read later and nothing
  * reloads. A new setting goes into `Config`, `readConfig` and docs/operating.md.
  */
+import { poolsSettingsOf } from "./config-pools.ts"
 import { type Environment, Reader } from "./config-reader.ts"
 import type { Level } from "./log.ts"
 
@@ -59,7 +60,9 @@ export interface Config {
   readonly relayAnonymous: "off" | "viewer" | "editor" | undefined
   /** Opens the relay's admin API, beside tokens whose role is admin. */
   readonly relayAdminToken: string | undefined
-  readonly relayCopies: "off" | "sqlite"
+  readonly relayCopies: "off" | "sqlite" | "redis"
+  /** Where Redis is that keeps copies; none where it is that of `redisUrls`. Several are a Redis Cluster. */
+  readonly relayCopiesUrls: readonly string[]
   /** 32 bytes that seal copies. */
   readonly relayCopyKey: string | undefined
   /** Patterns of rooms that are closed to everyone. */
@@ -91,6 +94,14 @@ export interface Config {
   readonly poolsAuth: "open" | "required" | undefined
   /** The path of the authority that apps' certificates are of. */
   readonly poolsTlsCa: string | undefined
+  /** The folder of memory for blocks; "auto" is one in /dev/shm. Absent: buffers of this process. */
+  readonly blocksDir?: string | undefined
+  /** A group, by name or number, whose members may map blocks; undefined for our own user alone. */
+  readonly blocksGroup?: string | undefined
+  /** "leave": a durable block whose content is damaged is left out; else the server does not start. */
+  readonly blocksDamaged?: "refuse" | "leave"
+  /** Whether a proof of a key of an encrypted pool must be bound to its TLS connection. */
+  readonly poolsRequireBinding?: boolean
   /** Who we are to other servers and in `/health`; undefined for a name made up at the start. */
   readonly serverId: string | undefined
 }
@@ -146,6 +157,7 @@ export const variables = [
   "RELAY_ANONYMOUS",
   "RELAY_ADMIN_TOKEN",
   "RELAY_COPIES",
+  "RELAY_COPIES_URL",
   "RELAY_COPY_KEY",
   "RELAY_DENY",
   "RELAY_LIMITS",
@@ -153,6 +165,10 @@ export const variables = [
   "POOLS_SOCKET",
   "POOLS_AUTH",
   "POOLS_TLS_CA",
+  "POOLS_REQUIRE_BINDING",
+  "BLOCKS_DIR",
+  "BLOCKS_GROUP",
+  "BLOCKS_DAMAGED",
   "OPERATORS_PORT",
   "OPERATORS_SOCKET",
   "OPERATORS_CIRCUITS",
@@ -207,7 +223,7 @@ export function readConfig(environment: Environment): Config {
     jwtAudience: read.text("JWT_AUDIENCE", "quartet"),
     jwtIssuer: read.optional("JWT_ISSUER"),
     serverId: read.optional("SERVER_ID"),
-    redisUrls: redisUrlsOf(read),
+    redisUrls: redisUrlsOf(read, "REDIS_URL"),
     busSecret: secretOf(read, "BUS_SECRET"),
     ...relaySettingsOf(read),
     ...operatorsSettingsOf(read),
@@ -256,13 +272,13 @@ function isSafe(url: string): boolean {
 }
 
 /** Passwords may stand in them, so no bad one is repeated. */
-function redisUrlsOf(read: Reader): readonly string[] {
-  const urls = read.words("REDIS_URL")
+function redisUrlsOf(read: Reader, name: string): readonly string[] {
+  const urls = read.words(name)
   for (const [index, url] of urls.entries()) {
     const { protocol = "", hostname = "" } = URL.canParse(url) ? new URL(url) : {}
     if (["redis:", "rediss:"].includes(protocol) && hostname !== "") continue
     const which = urls.length > 1 ? `address ${index + 1}` : "it"
-    read.problem(`REDIS_URL: ${which} is not like redis://HOST:6379 or rediss://USER:PASSWORD@HOST`)
+    read.problem(`${name}: ${which} is not like redis://HOST:6379 or rediss://USER:PASSWORD@HOST`)
   }
   return urls
 }
@@ -286,29 +302,22 @@ function relaySettingsOf(read: Reader) {
   if (copyKey !== undefined && !/^[\w-]{43}$/.test(copyKey)) {
     read.problem("RELAY_COPY_KEY: is not 32 bytes in base64url, which are 43 characters")
   }
+  const relayCopies = read.oneOf("RELAY_COPIES", ["off", "sqlite", "redis"])
+  const relayCopiesUrls = redisUrlsOf(read, "RELAY_COPIES_URL")
+  if (relayCopies === "redis" && relayCopiesUrls.length === 0) {
+    const isThere = read.optional("REDIS_URL") !== undefined
+    if (!isThere) read.problem("RELAY_COPIES: redis needs REDIS_URL, or RELAY_COPIES_URL")
+  } else if (relayCopies !== "redis" && relayCopiesUrls.length > 0) {
+    read.problem("RELAY_COPIES_URL: needs RELAY_COPIES=redis beside it")
+  }
   return {
     relayAnonymous: isSaid ? anonymous : undefined,
     relayAdminToken: adminToken,
-    relayCopies: read.oneOf("RELAY_COPIES", ["off", "sqlite"]),
+    relayCopies,
+    relayCopiesUrls,
     relayCopyKey: copyKey,
     relayDeny: read.words("RELAY_DENY"),
     relayLimits: read.object("RELAY_LIMITS"),
-  }
-}
-
-function poolsSettingsOf(read: Reader) {
-  const port = read.whole("POOLS_PORT", 45_227, [0, 65_535])
-  const isSaid = read.optional("POOLS_AUTH") !== undefined
-  const auth = read.oneOf("POOLS_AUTH", ["open", "required"])
-  const poolsTlsCa = read.optional("POOLS_TLS_CA")
-  if (poolsTlsCa !== undefined && read.optional("TLS_CERT") === undefined) {
-    read.problem("POOLS_TLS_CA: needs TLS_CERT and TLS_KEY beside it")
-  }
-  return {
-    poolsPort: port === 0 ? undefined : port,
-    poolsSocket: read.optional("POOLS_SOCKET"),
-    poolsAuth: isSaid ? auth : undefined,
-    poolsTlsCa,
   }
 }
 

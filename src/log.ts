@@ -6,7 +6,7 @@
  */
 import { pino } from "pino"
 
-/** Fields of a log line. Never what a far end wrote. */
+/** Fields of a log line. Never what a far end wrote, but for ids whose shape was checked. */
 export type Fields = Readonly<Record<string, string | number | boolean | undefined>>
 
 /** How loud a line is, and what a log leaves out. */
@@ -21,6 +21,8 @@ const linesPerSecond = 10
 export class Log {
   /** How often "internal error" was told: bugs of ours that `guard` caught. */
   faults = 0
+  /** Whether lines of the level debug are told: who asks saves building them. */
+  readonly tellsDebug: boolean
 
   readonly #lines: pino.Logger
   // Events are named in our code, so this map is as small as their list.
@@ -29,6 +31,7 @@ export class Log {
 
   /** A log at `level`; `write` takes its lines instead of stderr. */
   constructor(level: Level, write?: (line: string) => void) {
+    this.tellsDebug = level === "debug"
     const out = write === undefined ? pino.destination({ dest: 2, sync: true }) : { write }
     const time = pino.stdTimeFunctions.isoTime
     const formatters = { level: (label: string) => ({ level: label }) }

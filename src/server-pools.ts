@@ -7,12 +7,15 @@
  */
 import type { Config } from "./config.ts"
 import type { Log } from "./log.ts"
+import { KeptHere, type Memory } from "./memory.ts"
+import { openMemory } from "./memory-files.ts"
+import { KeptFiles } from "./memory-kept.ts"
 import type { Metrics } from "./metrics.ts"
 import type { Connections } from "./net/connections.ts"
 import type { Gate } from "./net/gate.ts"
 import type { Ingress, Limits, StreamRoute, WebSocketRoute } from "./net/route.ts"
 import { type Place, StreamListener } from "./net/tcp.ts"
-import { type Ask, type Entrance, Pools } from "./pools/pools.ts"
+import { type Ask, type Entrance, Pools, type PoolsOptions } from "./pools/pools.ts"
 import { guard, type HttpRoute, type Random, type Wake } from "./service.ts"
 import { openStore, type Store } from "./store.ts"
 import type { Identify } from "./tokens.ts"
@@ -52,23 +55,36 @@ export interface PoolsPart {
   listen(): Promise<void>
   /** Takes no one new, and removes its unix socket. */
   stopListening(): void
+  /** When all connections are closed: durable blocks are saved, the memory is given back. */
+  end(): void
 }
 
 /** Builds it. Throws one sentence when its tables are of a later release. */
 export function createPools(ground: PoolsGround): PoolsPart {
   const { config, store, log, metrics, random, now, wake, identify, version } = ground
   const recentStore = openStore({ uri: ":memory:" })
-  const service = new Pools({
-    ...{ store, recentStore, log, metrics, random, now, wake },
+  const isStored = config.sqliteUri !== ":memory:"
+  const kept = isStored ? new KeptFiles(`${config.dataDir}/blocks`) : new KeptHere()
+  const { blocksDir: dir, blocksGroup: group } = config
+  const memory = openMemory({ dir, group, kept, random, log, now })
+  const service = servedWith(memory, {
+    ...{ memory, store, recentStore, log, metrics, random, now, wake },
     ask: identify === undefined ? undefined : asking(identify, log),
     serverVersion: version,
     drainMs: config.shutdownTimeoutSeconds * 1_000,
     shutDown: ground.shutDown,
+    bindings: config.poolsRequireBinding === true ? "required" : "asked",
+    damagedBlocks: config.blocksDamaged ?? "refuse",
   })
   const ingress: Ingress = { limitBytes: service.limits.ingressBudgetBytes, bytes: 0 }
   const wanted = placesOf(config).map((place) => listenerAt(place, { ground, service, ingress }))
   const places: string[] = []
   let isListening = false
+  const stopListening = () => {
+    if (!isListening) return
+    isListening = false
+    for (const { listener } of wanted) listener.stopListening()
+  }
   return {
     service,
     places,
@@ -85,11 +101,21 @@ export function createPools(ground: PoolsGround): PoolsPart {
         log.info("pools listen", { at: where })
       }
     },
-    stopListening() {
-      if (!isListening) return
-      isListening = false
-      for (const { listener } of wanted) listener.stopListening()
+    stopListening,
+    end() {
+      stopListening()
+      guard(log, "pools end", () => service.end())
     },
+  }
+}
+
+/** The service; where it cannot begin its memory is given back. */
+function servedWith(memory: Memory, options: PoolsOptions): Pools {
+  try {
+    return new Pools(options)
+  } catch (thrown) {
+    memory.close()
+    throw thrown
   }
 }
 

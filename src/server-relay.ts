@@ -2,12 +2,13 @@
  * The relay as the server has it: its dialects as routes, its limits for net, and who may come
  * without a token.
  */
-import type { CountedBus } from "./bus/bus.ts"
+import { type CountedBus, type Depot, openDepot } from "./bus/bus.ts"
 import type { Config } from "./config.ts"
 import type { Log } from "./log.ts"
 import type { Metrics } from "./metrics.ts"
 import type { Limits, WebSocketRoute } from "./net/route.ts"
 import type { Anonymous } from "./relay/access.ts"
+import { RedisCopies } from "./relay/copies-redis.ts"
 import { Seal } from "./relay/copies-seal.ts"
 import { SqliteCopies } from "./relay/copies-sqlite.ts"
 import { HocuspocusDialect } from "./relay/hocuspocus.ts"
@@ -19,7 +20,14 @@ import { relayRoutes } from "./relay/routes.ts"
 import { Traces } from "./relay/traces.ts"
 import { YjsDialect } from "./relay/yjs.ts"
 import type { RelayHealth } from "./server-figures.ts"
-import { guard, type HttpRoute, type Random, type Service, type Wake } from "./service.ts"
+import {
+  guard,
+  type HttpRoute,
+  type Random,
+  type Service,
+  type Undo,
+  type Wake,
+} from "./service.ts"
 import type { Store } from "./store.ts"
 import type { Identify } from "./tokens.ts"
 import { WireError } from "./wire/error.ts"
@@ -35,6 +43,8 @@ export interface RelayGround {
   readonly metrics: Metrics
   readonly random: Random
   readonly wake: Wake
+  /** Calls `work` once, after so many ms; returns what calls it off. */
+  readonly after: (ms: number, work: () => void) => Undo
   /** Undefined without a key: then no token is looked at. */
   readonly identify: Identify | undefined
   readonly store: Store
@@ -50,6 +60,8 @@ export interface RelayPart {
   stats(): Readonly<Record<string, string | number>>
   readonly routes: readonly WebSocketRoute<unknown, unknown>[]
   readonly httpRoutes: readonly HttpRoute[]
+  /** Ends what it has open to Redis besides the bus. After `stop`. */
+  close(): Promise<void>
 }
 
 const minuteMs = 60_000
@@ -62,7 +74,8 @@ export function createRelay(ground: RelayGround): RelayPart {
   const traces = new Traces(ground.store)
   const marksUnknownUntil = heldUntil(traces, ground.now, options)
   const denied = config.relayDeny
-  const copies = copiesOf(ground, options)
+  const depot = depotOf(ground)
+  const copies = copiesOf(ground, options, depot)
   const parts = { bus, log, random, wake, options, anonymous, denied, marksUnknownUntil }
   const relay = new Relay({ ...parts, ...(copies && { copies }) })
   const ask = asking(identify)
@@ -87,6 +100,7 @@ export function createRelay(ground: RelayGround): RelayPart {
   }
   return {
     relay,
+    close: async () => depot?.close(),
     service: {
       tick(now) {
         copies?.tick(now)
@@ -144,14 +158,27 @@ export function createRelay(ground: RelayGround): RelayPart {
   }
 }
 
-/** Copies in the server's own file, where they were asked for. Throws one sentence where another key sealed them. */
+/** The Redis that keeps copies, where they are kept in one. */
+function depotOf({ config, log, after }: RelayGround): Depot | undefined {
+  const { relayCopies, relayCopiesUrls, redisUrls } = config
+  if (relayCopies !== "redis") return undefined
+  const urls = relayCopiesUrls.length > 0 ? relayCopiesUrls : redisUrls
+  if (urls.length === 0) throw new Error("copies in Redis need REDIS_URL, or RELAY_COPIES_URL")
+  return openDepot({ urls, log, after })
+}
+
+/** Copies in the server's own file or in Redis, where they were asked for. Throws one sentence where another key sealed the file's. */
 function copiesOf(
   { config, store, log, wake, random }: RelayGround,
   bounds: RelayOptions,
-): SqliteCopies | undefined {
+  depot: Depot | undefined,
+): SqliteCopies | RedisCopies | undefined {
   const { relayCopies, relayCopyKey } = config
-  if (relayCopies === "off") return undefined
   const seal = relayCopyKey === undefined ? undefined : new Seal(relayCopyKey, random)
+  if (depot !== undefined) {
+    return new RedisCopies({ depot, log, random, copyMs: bounds.copyMs, seal })
+  }
+  if (relayCopies === "off") return undefined
   return new SqliteCopies({ store, log, wake, bounds, seal })
 }
 

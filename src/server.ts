@@ -13,19 +13,16 @@ import manifest from "../package.json" with { type: "json" }
 import { type CountedBus, createBus } from "./bus/bus.ts"
 import type { MemoryHub } from "./bus/memory.ts"
 import { type Config, readConfig } from "./config.ts"
-import { Documents } from "./documents/documents.ts"
-import { documentRoutes } from "./documents/routes.ts"
-import { frameBytes, type Settings } from "./documents/settings.ts"
-import { openShelf } from "./documents/shelf-sqlite.ts"
 import { Log } from "./log.ts"
 import { Metrics } from "./metrics.ts"
 import { Connections } from "./net/connections.ts"
 import { Gate } from "./net/gate.ts"
 import { HttpListener } from "./net/http.ts"
-import type { Limits, WebSocketRoute } from "./net/route.ts"
+import type { WebSocketRoute } from "./net/route.ts"
 import { Turn } from "./net/turn.ts"
 import { WebSockets } from "./net/websocket.ts"
 import { relayOptions } from "./relay/limits.ts"
+import { createDocuments, type DocumentsPart } from "./server-documents.ts"
 import { healthAnswer, statsRoute } from "./server-figures.ts"
 import { createOperators, type OperatorsPart } from "./server-operators.ts"
 import { createPools, type PoolsPart } from "./server-pools.ts"
@@ -39,8 +36,8 @@ import {
   type Wake,
 } from "./service.ts"
 import { openStore, type Store } from "./store.ts"
+import { DailyCopies } from "./store-daily.ts"
 import { createTokens, type Identify, type TokenKey } from "./tokens.ts"
-import { chooseProtocol, documentsCodec } from "./wire/documents.ts"
 
 /** Where time comes from. A test turns it by hand. */
 export interface Clock {
@@ -65,12 +62,6 @@ const tickMs = 100
 const fineTickMs = 10
 /** A probe that has not come back over the bus by then counts as lost. */
 const probeMs = 2_000
-/** WebSocket bytes a second that one editor may send, and in a burst. */
-const editorBytesPerSecond = 1024 * 1024
-const editorBytesBurst = 8 * 1024 * 1024
-const minuteMs = 60_000
-const hourMs = 60 * minuteMs
-const dayMs = 24 * hourMs
 
 const systemClock: Clock = {
   now: () => Date.now(),
@@ -127,12 +118,13 @@ export class Server {
   readonly #connections: Connections
   readonly #gate: Gate
   readonly #store: Store
+  readonly #copies: DailyCopies
   readonly #bus: CountedBus
   readonly #parts: Part[] = []
   readonly #socketRoutes: WebSocketRoute<unknown, unknown>[] = []
   readonly #httpRoutes: HttpRoute[] = []
   readonly #http: HttpListener
-  #documents: Documents | undefined
+  #documents: DocumentsPart | undefined
   #relay: RelayPart | undefined
   #operators: OperatorsPart | undefined
   #pools: PoolsPart | undefined
@@ -163,6 +155,11 @@ export class Server {
       wake: wakeStore,
       log: this.#log,
     })
+    const directory = `${config.dataDir.replace(/\/+$/, "")}/backups`
+    this.#copies = new DailyCopies({
+      ...{ uri: config.sqliteUri, directory, log: this.#log },
+      contents: join(config.dataDir, "blocks"),
+    })
     const server =
       config.serverId ?? `server-${clock.now()}-${Buffer.from(random(4)).toString("hex")}`
     const reach = {
@@ -183,6 +180,7 @@ export class Server {
       this.#http = this.#createHttp()
     } catch (thrown) {
       void this.#bus.close()
+      void this.#relay?.close()
       this.#store.close()
       throw thrown
     }
@@ -261,9 +259,11 @@ export class Server {
     this.#state = "down"
     this.#endTicks()
     this.#operators?.stopListening()
-    this.#pools?.stopListening()
+    this.#pools?.end()
     this.#http.close()
+    await this.#relay?.close()
     await this.#bus.close()
+    this.#copies.close()
     this.#store.close()
   }
 
@@ -271,6 +271,7 @@ export class Server {
     const now = this.#clock.now()
     this.#log.tick(now)
     guard(this.#log, "store tick", () => this.#store.tick(now))
+    guard(this.#log, "backups tick", () => this.#copies.tick(now))
     for (const { name, service } of this.#parts) {
       guard(this.#log, `${name} tick`, () => service.tick(now))
     }
@@ -297,32 +298,19 @@ export class Server {
   }
 
   #addDocuments(): void {
-    const config = this.#config
-    const shelf = openShelf(this.#store, { random, playbackBytes: config.playbackKb * 1024 })
-    if (shelf.recovery.edits > 0) this.#log.info("journal replayed", { ...shelf.recovery })
-    const documents: Documents = new Documents({
-      shelf,
+    const part: DocumentsPart = createDocuments({
+      config: this.#config,
+      store: this.#store,
       log: this.#log,
       metrics: this.#metrics,
-      wake: this.#waker("documents", (now) => documents.tick(now)),
       random,
-      settings: documentSettings(config),
+      wake: this.#waker("documents", (now) => part.service.tick(now)),
+      version: manifest.version,
     })
-    this.#parts.push({ name: "documents", service: documents })
-    this.#documents = documents
-    this.#httpRoutes.push(...documentRoutes(documents))
-    this.#socketRoutes.push({
-      name: "documents",
-      prefix: "/api/socket/",
-      service: documents,
-      codec: documentsCodec,
-      limits: documentLimits(config),
-      opens: "before",
-      origins: "own",
-      query: ["otp", "dialect"],
-      cookie: { name: "quartet_editor", path: "/api/" },
-      protocols: chooseProtocol,
-    })
+    this.#documents = part
+    this.#parts.push({ name: "documents", service: part.service })
+    this.#socketRoutes.push(part.route)
+    this.#httpRoutes.push(...part.httpRoutes)
   }
 
   #addRelay(): void {
@@ -334,6 +322,7 @@ export class Server {
       metrics: this.#metrics,
       random,
       wake: this.#waker("relay", (now) => part.service.tick(now)),
+      after: (ms, work) => this.#clock.after(ms, work),
       identify: this.#identify,
       store: this.#store,
       now: this.#clock.now(),
@@ -436,44 +425,13 @@ export class Server {
 
   /** Of the parts that run. */
   #stats(): object {
-    return { ...this.#documents?.stats(), ...this.#relay?.stats() }
-  }
-}
-
-function documentSettings(config: Config): Partial<Settings> {
-  return {
-    textLimit: config.maxDocumentSizeKb * 1024,
-    editorLimit: config.maxEditors,
-    windowOperations: config.historyRevisions,
-    expiryMs: config.expiryDays * dayMs,
-    cleanupMs: config.cleanupIntervalHours * hourMs,
-    retentionDays: config.retentionDays,
-    idleBytes: config.idleDocumentsMb * 1024 * 1024,
-    joinsPerMinute: config.joinsPerMinute,
-    dialect: config.documentsDialect,
-    server: `quartet ${manifest.version}`,
-  }
-}
-
-function documentLimits(config: Config): Limits {
-  return {
-    messageBytes: frameBytes(config.maxDocumentSizeKb * 1024),
-    messagesPerSecond: config.editsPerSecond,
-    messagesBurst: 2 * config.editsPerSecond,
-    bytesPerSecond: config.editsPerSecond === 0 ? 0 : editorBytesPerSecond,
-    bytesBurst: editorBytesBurst,
-    behindBytes: 64 * 1024,
-    slowBytes: 4 * 1024 * 1024,
-    stalledMs: config.wsWriteTimeoutSeconds * 1000,
-    offers: config.broadcastBufferSize,
-    heartbeatMs: config.wsHeartbeatIntervalSeconds * 1000,
-    silenceMs: config.wsReadTimeoutMinutes * minuteMs,
+    return { ...this.#documents?.service.stats(), ...this.#relay?.stats() }
   }
 }
 
 /** Where the page answers: at its own path, and at that of each part that has a panel and runs. */
 function panelPaths(parts: Config["parts"]): readonly string[] {
-  return ["", ...(["relay", "operators"] as const).filter((part) => parts.includes(part))]
+  return ["", ...(["relay", "operators", "pools"] as const).filter((part) => parts.includes(part))]
 }
 
 function keyFrom(place: Config["tokenKey"]): TokenKey | undefined {

@@ -106,7 +106,8 @@ export function beginCopy(path: string): string {
 }
 
 /**
- * Ends a copy: marks it, waits until it is on the disk, gives it its name.
+ * Ends a copy: marks and checks it, waits until it is on the disk, gives it its name. Throws when
+ * the copy is not whole.
  *
  * Every copy says that it was not left in order, so that whoever starts on it draws a new
  * generation and no far end takes its revisions for those it knows (DC59). The rows of the tables
@@ -126,6 +127,8 @@ export async function finishCopy(
     // Written anew, so that what was left out is in no free page either.
     for (const name of left) copy.exec(`DELETE FROM "${name}"`)
     if (left.length > 0) copy.exec("VACUUM")
+    const found = copy.prepare("PRAGMA integrity_check(1)").get()?.["integrity_check"]
+    if (found !== "ok") throw new Damage(`the copy is not whole: ${found}`)
   } finally {
     copy.close()
   }

@@ -143,7 +143,7 @@ test("PL87 PL88 PL89 a pool belongs to whoever made it, and its lists say who ma
   const rights = { read: ["team-*"], execute: ["team-a"] }
   assert.partialDeepStrictEqual(ask(ada, "create", "work", { rights }), { owners: ["ada"] })
   assert.equal(ask(ada, "create", "work"), "POOL_EXISTS")
-  assert.equal(ask(ada, "create", "sealed", { encrypted: true }), "UNAVAILABLE")
+  assert.equal(ask(ada, "create", "sealed", { encrypted: true }), "BAD_MESSAGE")
   assert.equal(ask(sea.app("eve"), "join", "work"), "FORBIDDEN")
   const b = sea.app("team-b")
   assert.partialDeepStrictEqual(ask(b, "join", "work"), { rights: ["read"] })

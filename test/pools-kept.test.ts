@@ -107,11 +107,16 @@ test("PL142 without a store that can be written calls and emits go on, and chang
   assert.partialDeepStrictEqual(ada.heard, [{ result: "done" }, { payload: 1 }])
   assert.equal(ask(ada, "create", "work"), "UNAVAILABLE")
   assert.equal(ask(ada, "join", "work"), "NO_POOL")
-  assert.deepEqual(sea.service.health(), { ok: false, store: "degraded", calls: "ok" })
+  assert.deepEqual(sea.service.health(), {
+    ok: false,
+    store: "degraded",
+    calls: "ok",
+    blocks: "ok",
+  })
   assert.ok(sea.service.kept.unwritten > 0)
   store.isFull = false
   sea.pass(100)
-  assert.deepEqual(sea.service.health(), { ok: true, store: "ok", calls: "ok" })
+  assert.deepEqual(sea.service.health(), { ok: true, store: "ok", calls: "ok", blocks: "ok" })
   assert.equal(sea.service.kept.unwritten, 0)
   assert.partialDeepStrictEqual(ask(ada, "create", "work"), { pool: "work" })
 })
@@ -184,7 +189,7 @@ test("PL143 a fault of ours is logged, ends one connection, and nothing else", (
 test("PL147 health asks with a call of its own, which leaves nothing behind", () => {
   const sea = new Sea({ limits: { inFlightLimit: 1 } })
   const before = sea.service.kept
-  assert.deepEqual(sea.service.health(), { ok: true, store: "ok", calls: "ok" })
+  assert.deepEqual(sea.service.health(), { ok: true, store: "ok", calls: "ok", blocks: "ok" })
   assert.deepEqual(sea.service.kept, before)
   // With no room for a call it says so.
   const ada = sea.app("ada", { triggers: ["x"] })

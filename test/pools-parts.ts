@@ -3,6 +3,7 @@
  * turned by hand and chance from a seed. Whatever a far end hears was bytes in between.
  */
 import { Log } from "../src/log.ts"
+import { Buffers, type Memory } from "../src/memory.ts"
 import { Metrics } from "../src/metrics.ts"
 import type { Limits } from "../src/pools/limits.ts"
 import { type Ask, type Entrance, Pools, type PoolsEntrance } from "../src/pools/pools.ts"
@@ -20,6 +21,7 @@ export type Heard = Readonly<Record<string, unknown>>
 
 export interface SeaOptions {
   readonly store?: Store
+  readonly memory?: Memory
   readonly limits?: Partial<Limits>
   readonly ask?: Ask
   readonly seed?: number
@@ -58,6 +60,7 @@ export class Sea {
     })
     this.service = new Pools({
       store: this.store,
+      memory: options.memory ?? new Buffers(1024 * 1024 * 1024),
       recentStore: openStore({ uri: ":memory:" }),
       log: this.#log,
       metrics: this.metrics,

@@ -8,6 +8,9 @@ function call(end: End, id: string, fields: object = {}): void {
   end.says({ type: "trigger", id, trigger: "work", payload: { n: id }, ...fields })
 }
 
+/** How many are drawn: POOLS_SCHEDULES says. */
+const schedules = Number(process.env["POOLS_SCHEDULES"] ?? 500)
+
 /** What may happen in a schedule. */
 const step = fc.oneof(
   fc.record({
@@ -18,6 +21,14 @@ const step = fc.oneof(
     ttl: fc.integer({ min: 1, max: 3_000 }),
     wait: fc.constantFrom(0, 0, 500),
     to: fc.option(fc.nat(2)),
+    within: fc.option(fc.nat(5)),
+    streams: fc.boolean(),
+  }),
+  fc.record({
+    do: fc.constant("chunk" as const),
+    who: fc.nat(2),
+    which: fc.nat(5),
+    seq: fc.constantFrom(0, 0, 1),
   }),
   fc.record({
     do: fc.constant("answer" as const),
@@ -62,11 +73,23 @@ test("PL43 PL56 settles each call exactly once under any schedule, and never abo
           `pending ${pending}`,
         )
       }
+      // Calls that may run once only, and those among them that a handler has declined.
+      const once = new Set<string>()
+      const declined = new Set<unknown>()
+      const checkOnce = () => {
+        const given = [...open.keys()].flatMap((end) => end.all("trigger"))
+        const ids = given.map(({ payload }) => (payload as { n?: string } | null)?.n ?? "")
+        for (const [id, all] of Map.groupBy(ids, (each) => each)) {
+          if (once.has(id) && !declined.has(id)) assert.equal(all.length, 1, `${id} ran twice`)
+        }
+      }
       const at = (who: number) => ends[who] ?? assert.fail()
       const settleAll = () => {
         for (const [end, ids] of open) {
           for (const id of ids) {
-            const answers = end.heard.filter((each) => each["correlation_id"] === id)
+            const answers = end.heard.filter(
+              (each) => each["correlation_id"] === id && each["type"] !== "chunk",
+            )
             assert.ok(answers.length <= 1, `${answers.length} answers`)
           }
         }
@@ -75,9 +98,14 @@ test("PL43 PL56 settles each call exactly once under any schedule, and never abo
         if (each.do === "call") {
           const id = `call-${++calls}`
           open.get(at(each.who))?.add(id)
+          const parent = at(each.who).all("trigger")[each.within ?? -1]?.["id"]
+          const streams = each.streams && each.key === null
+          const flags = [...(each.idempotent ? ["idempotent"] : []), ...(streams ? ["stream"] : [])]
+          if (!each.idempotent && each.key === null) once.add(id)
           call(at(each.who), id, {
-            ...{ payload: 1, ttl: each.ttl, wait_ms: each.wait },
-            ...(each.idempotent ? { flags: ["idempotent"] } : {}),
+            ...{ ttl: each.ttl, wait_ms: each.wait, flags },
+            ...(each.key === null ? {} : { payload: 1 }),
+            ...(parent === undefined ? {} : { parent }),
             ...(each.key === null ? {} : { idempotency_key: `k${each.key}` }),
             ...(each.to === null ? {} : { destination: names[each.to] }),
           })
@@ -91,6 +119,12 @@ test("PL43 PL56 settles each call exactly once under any schedule, and never abo
             { ...failure, error_code: "UNAVAILABLE" },
           ]
           if (told) end.says({ type: "response", correlation_id: told["id"], ...how[each.how] })
+          if (each.how === 2) declined.add((told?.["payload"] as { n?: string } | undefined)?.n)
+        } else if (each.do === "chunk") {
+          const end = at(each.who)
+          const told = end.all("trigger")[each.which]
+          const chunk = { type: "chunk", to: "caller", seq: each.seq, payload: 1 }
+          if (told) end.says({ ...chunk, correlation_id: told["id"] })
         } else if (each.do === "cancel") {
           const id = [...(open.get(at(each.who)) ?? [])][each.which]
           if (id !== undefined)
@@ -114,6 +148,7 @@ test("PL43 PL56 settles each call exactly once under any schedule, and never abo
           sea.pass(each.ms)
         }
         settleAll()
+        checkOnce()
         checkHeld()
         assert.deepEqual(sea.faults, [])
       }
@@ -126,6 +161,25 @@ test("PL43 PL56 settles each call exactly once under any schedule, and never abo
       assert.equal(sea.service.kept.calls, 0)
       assert.equal(sea.service.kept.bytes, 0)
     }),
-    { numRuns: 500 },
+    { numRuns: schedules },
   )
+})
+
+test("PL48 PL59 what ends with a call that is due is not due itself any more, and all others are", () => {
+  const sea = new Sea()
+  const ada = sea.app("ada")
+  const bob = sea.app("bob", { triggers: ["work"] })
+  call(ada, "outer", { ttl: 500 })
+  const [held] = bob.all("trigger")
+  call(bob, "inner", { ttl: 500, parent: held?.["id"] })
+  call(ada, "later", { ttl: 500 })
+  sea.pass(600)
+  assert.deepEqual(sea.faults, [])
+  for (const [end, id, code] of [
+    [ada, "outer", "TIMEOUT"],
+    [bob, "inner", "CANCELLED"],
+    [ada, "later", "TIMEOUT"],
+  ] as const) {
+    assert.partialDeepStrictEqual(end.answerTo(id), { error_code: code })
+  }
 })

@@ -93,7 +93,7 @@ function written(message: string): string {
 /** A message without what is drawn. */
 function readable(message: Heard): unknown {
   const text = JSON.stringify(message, (name, value) => {
-    if (["nonce", "session_id", "resume"].includes(name)) return "…"
+    if (["nonce", "session_id", "resume", "uuid", "sha256"].includes(name)) return "…"
     if (name === "limits" || name === "session") return "…"
     return value
   })

@@ -58,7 +58,7 @@ test("PL1 PL25 reads the examples, and the same call out of JSON and compact", (
   const emit = { kind: "emit", id: undefined, trigger: "log.web", payload: "hi" }
   assert.partialDeepStrictEqual(flat(decode(body(examples.emit))), emit)
   const write = { kind: "memory", id: 2, operation: "write" }
-  assert.deepEqual(decode(body(examples.write)), write)
+  assert.partialDeepStrictEqual(decode(body(examples.write)), write)
   assert.deepEqual(decode(body(examples.credit)), {
     kind: "credit",
     to: 1,

@@ -304,13 +304,10 @@ test("PL137 PL145 keeps the last calls for those who may see them, and counts al
   assert.doesNotMatch(text, /ada|bob|work/)
 })
 
-test("PL15 blocks and keys are not available here, and say so", () => {
+test("PL15 a block that is not there, and a reference that is none, are refused by name", () => {
   const { ada } = pair()
-  ada.says({ type: "memory", id: "1", operation: "create", block_id: "b", size: 10 })
-  ada.says({ type: "pool", id: "2", operation: "prove", pool: "default" })
   ada.says({ type: "admin", id: "3", operation: "inspect_block", target: "b" })
-  call(ada, "4", { block_ref: { block: "b" } })
-  for (const id of ["1", "2", "3", "4"]) {
-    assert.equal(ada.answerTo(id)["error_code"], "UNAVAILABLE")
-  }
+  assert.equal(ada.answerTo("3")["error_code"], "NO_BLOCK")
+  call(ada, "4", { block_ref: { block: "b", generation: 1 } })
+  assert.equal(ada.answerTo("4")["field"], "/block_ref/block")
 })

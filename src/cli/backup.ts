@@ -1,5 +1,6 @@
 /**
- * `quartet backup`: a whole, consistent copy of the database, made while the server runs.
+ * `quartet backup`: a whole, consistent copy of the database and of durable blocks' contents, made
+ * while the server runs.
  *
  * What always holds: no file is ever replaced, and one under the wanted name is whole. A copy says
  * of itself that it was not left in order, so a server that starts on it draws new epochs and no
@@ -7,6 +8,7 @@
  */
 import { existsSync, statSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { copyContents } from "../store-contents.ts"
 import { type Command, fail, readOptions } from "./command.ts"
 import { configAt, onStore, placeHelp, placeOptions } from "./visit.ts"
 
@@ -15,12 +17,14 @@ const help = `usage: quartet backup FILE|DIRECTORY [--without-operators]
 
 Copies the database of a server, which may run meanwhile, into FILE, or into a new file in
 DIRECTORY that is named after the time. Prints the name of the copy. --without-operators leaves
-out who is registered as an operator: a deleted account then lives on in no copy.
+out who is registered as an operator: a deleted account then lives on in no copy. Contents of
+durable blocks go into a folder beside the copy, FILE-blocks, each checked against its sum.
 
 ${placeHelp}
 
 To go back to a copy, stop the server, put the copy in the place of the database and remove
-the files beside it that end in -wal and -shm.`
+the files beside it that end in -wal and -shm; put what is in FILE-blocks into DATA_DIR/blocks.
+The server refuses to start when a content does not match its sum, and names the file.`
 
 export const backup: Command = async (words, environment) => {
   const options = {
@@ -41,7 +45,11 @@ export const backup: Command = async (words, environment) => {
     const file = fileAt(place)
     const config = configAt(read.values, environment)
     const without = read.values["without-operators"] === true ? ["operators"] : []
-    await onStore(config, "beside", (store) => store.backup(file, without))
+    const contents = join(config.dataDir, "blocks")
+    await onStore(config, "beside", async (store) => {
+      await store.backup(file, without)
+      copyContents({ copy: file, store, contents })
+    })
     process.stdout.write(`${file}\n`)
     return 0
   } catch (thrown) {

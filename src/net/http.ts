@@ -6,7 +6,7 @@
  * bounded in headers, body and time before anyone reads it.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs"
-import { createServer, type IncomingMessage, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { createServer as createTlsServer } from "node:https"
 import type { AddressInfo, Socket } from "node:net"
 import { join, relative, sep } from "node:path"
@@ -24,10 +24,10 @@ import { statusOf } from "../wire/error.ts"
 import type { Connections } from "./connections.ts"
 import type { Gate } from "./gate.ts"
 import { Page, type PageOptions } from "./page.ts"
-import { cookiesOf, targetOf } from "./target.ts"
+import { cookiesOf, hasTooManyLines, targetOf } from "./target.ts"
 import { retryAfter, type WebSockets } from "./websocket.ts"
 
-/** What a request may take: of header bytes and lines, and of time until its headers and its body are here, in ms. */
+/** What a request may take: of header bytes, and of time until its headers and its body are here, in ms. */
 const requestLimits = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10_000,
@@ -36,7 +36,6 @@ const requestLimits = {
   keepAliveTimeout: 65_000,
   connectionsCheckingInterval: 2_000,
 }
-const headerLines = 100
 
 /** A socket on which nothing moves, not even an answer, is closed after that long, in ms. */
 const idleSocketMs = 120_000
@@ -89,10 +88,15 @@ export class HttpListener {
     this.#options = options
     this.#page = new Page(new Map(), options.page)
     this.#mount()
-    const listener = getRequestListener(this.#app.fetch, {
+    const serve = getRequestListener(this.#app.fetch, {
       // What hono's request cannot be made of: no Host, an address that is none.
       errorHandler: () => answered({ status: 400, body: "bad request" }),
     })
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
+      if (hasTooManyLines(request))
+        response.writeHead(431, { connection: "close" }).end("too many header lines")
+      else void serve(request, response)
+    }
     const limits = {
       ...requestLimits,
       // Another Upgrade (h2c, say) is offered, not asked for: such a request is served as it is.
@@ -104,7 +108,8 @@ export class HttpListener {
       tls === undefined
         ? createServer(limits, listener)
         : createTlsServer({ ...limits, ...tls, handshakeTimeout: tlsHandshakeMs }, listener)
-    this.#server.maxHeadersCount = headerLines
+    // Some releases of Node leave out what is above it: see `hasTooManyLines`.
+    this.#server.maxHeadersCount = 0
     this.#server.timeout = idleSocketMs
     this.#server.on("connection", (socket) => options.gate.takeSocket(socket))
     this.#server.on("upgrade", (request, socket, head) => {

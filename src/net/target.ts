@@ -14,6 +14,18 @@ export interface Target {
   readonly query: URLSearchParams
 }
 
+/** What browsers and proxies send is far below. */
+const headerLines = 100
+
+/**
+ * Whether a request has more header lines than are looked at. It is refused then: were those above
+ * the limit left out, as some releases of Node do, a far end could push out what its proxy wrote
+ * behind them.
+ */
+export function hasTooManyLines({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.length > 2 * headerLines
+}
+
 /** Reads the address of a request line; of a whole address (`GET http://host/path`) its path and query. */
 export function targetOf(request: IncomingMessage): Target {
   const url = request.url ?? "/"

@@ -112,6 +112,8 @@ export class StreamListener {
       if (circuit !== undefined) params.set("circuit", circuit)
       const certified = this.#options.tls?.ca === undefined ? undefined : namesIn(socket)
       if (certified !== undefined) params.set("certificate", certified)
+      const binding = bindingOf(socket)
+      if (binding !== undefined) params.set("binding", binding)
       const options = { socket, encoder, params, identity: undefined, gone }
       const link = new Link(connections, route, options)
       const stream = new Stream(socket, link, this.#options)
@@ -256,6 +258,16 @@ function namesIn(socket: Socket): string {
   const names = socket instanceof TLSSocket ? socket.getPeerCertificate().subjectaltname : ""
   const found = (names ?? "").matchAll(/URI:urn:quartet:app:([A-Za-z0-9._-]{1,128})(?=,|$)/g)
   return [...found].map((match) => match[1] ?? "").join(",")
+}
+
+/** What both ends of a TLS connection know and nobody else (RFC 9266), 32 bytes in base64url; undefined without TLS. */
+function bindingOf(socket: Socket): string | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined
+  // Before TLS 1.3 it may be the same for two connections.
+  if (socket.getProtocol() !== "TLSv1.3") return undefined
+  return socket
+    .exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0))
+    .toString("base64url")
 }
 
 function listening(server: Server, place: ListenOptions): Promise<void> {

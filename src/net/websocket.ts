@@ -16,7 +16,7 @@ import { Encoder, webSocketFraming } from "./framing.ts"
 import type { Gate } from "./gate.ts"
 import { type Knock, knockOf } from "./knock.ts"
 import type { WebSocketRoute } from "./route.ts"
-import { restOf, targetOf, tokenOf } from "./target.ts"
+import { hasTooManyLines, restOf, targetOf, tokenOf } from "./target.ts"
 
 /** Close codes of who leaves in good order: done, the page was left, and none given. */
 const goodbyes: ReadonlySet<number | undefined> = new Set([1000, 1001, undefined])
@@ -119,6 +119,7 @@ export class WebSockets {
     const entrance = this.#entrances.find(({ prefix }) => restOf(path, prefix) !== undefined)
     if (entrance === undefined) throw new WireError("not-found", "not found")
     if (this.#stopping) throw new WireError("going-away", "stopping")
+    if (hasTooManyLines(request)) throw new WireError("bad-message", "too many header lines")
     const { route, prefix } = entrance
     const rest = restOf(path, prefix) ?? ""
     const knock = knockOf(request, { ...this.#options, route, rest })

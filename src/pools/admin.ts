@@ -9,6 +9,8 @@ import { Refusal } from "../wire/pools-errors.ts"
 import type { AdminRequest } from "../wire/pools-shapes.ts"
 import type { Apps } from "./apps.ts"
 import { choose, hindrance, type Wish } from "./balance.ts"
+import type { Blocks } from "./blocks.ts"
+import { blockRow, fault, inspected } from "./blocks-shown.ts"
 import type { Calls } from "./calls.ts"
 import type { Counts } from "./counts.ts"
 import type { Result } from "./governing.ts"
@@ -20,6 +22,7 @@ import type { Registration } from "./trigger.ts"
 
 export interface AdminOptions {
   readonly realm: Realm
+  readonly blocks: Blocks
   readonly apps: Apps
   readonly calls: Calls
   readonly recent: Recent
@@ -53,7 +56,7 @@ export class Admin {
       case "list_triggers":
         return { triggers: this.#seen(session).flatMap((pool) => triggerRows(pool)) }
       case "list_blocks":
-        return { blocks: [] }
+        return { blocks: this.#blocks(session) }
       case "list_calls":
         return { calls: this.#calls(session, params) }
       case "explain":
@@ -61,7 +64,7 @@ export class Admin {
       case "server_status":
         return this.#status()
       case "inspect_block":
-        throw new Refusal("unavailable", "blocks are not available here")
+        return this.#inspect(session, target ?? "", params)
       case "disconnect_app":
       case "release_app":
       case "shutdown":
@@ -73,6 +76,34 @@ export class Admin {
   #seen(session: Session): readonly Pool[] {
     const { realm } = this.#options
     return [...realm.all()].filter((pool) => realm.rightsOf(session, pool).has("read"))
+  }
+
+  #blocks(session: Session): readonly Result[] {
+    const blocks = this.#seen(session).flatMap((pool) => [...pool.blocks.values()])
+    const { care } = this.#options.blocks
+    return blocks.slice(0, answerLimit).flatMap((block) => {
+      const rows: Result[] = []
+      if (block.state === "zeroing") return rows
+      care.guarded(block, () => void rows.push(blockRow(block)))
+      return rows
+    })
+  }
+
+  #inspect(session: Session, target: string, params: Readonly<Record<string, unknown>>): Result {
+    const named = params["pool"]
+    const pool = this.#options.realm.get(typeof named === "string" ? named : "default")
+    if (!this.#seen(session).includes(pool)) throw forbidden("read", pool.name)
+    const block = pool.blocks.get(target)
+    if (block === undefined || block.state === "zeroing") {
+      throw new Refusal("no-block", `there is no block ${target.slice(0, 128)}`)
+    }
+    const { care } = this.#options.blocks
+    return care.orReplace(block, () => {
+      const why = fault(block)
+      const shown = inspected(block, why)
+      if (why !== undefined) care.report(block, why, this.#options.now())
+      return shown
+    })
   }
 
   #apps(session: Session): readonly Result[] {

@@ -22,6 +22,8 @@ export interface AdmissionOptions {
   readonly registering: Registering
   readonly serverVersion: string
   readonly announce: (event: string, fact: object) => void
+  /** Where programs of this machine find the files of blocks. */
+  readonly place: { readonly dir: string; readonly probe: Uint8Array } | undefined
 }
 
 /** What an app brings into one pool. */
@@ -47,7 +49,11 @@ export class Admission {
     const { realm } = this.#options
     const stored = rehydrates ? app.remembered : nothingRemembered
     // What was destroyed meanwhile does not keep an app out.
-    const pools = stored.pools.filter((name) => isOld || realm.find(name) !== undefined)
+    const pools = stored.pools.filter((name) => {
+      const pool = realm.find(name)
+      // Nor one that it has to prove a key of first.
+      return pool === undefined ? isOld : pool.sealed === undefined
+    })
     const shares = sharesOf(handshake, { ...stored, pools })
     const metadata = handshake.metadata ?? (rehydrates ? app.remembered.metadata : undefined)
     session.app = app
@@ -89,6 +95,10 @@ export class Admission {
       const mayMake = session.form.version === "0.1" && session.entrance.auth === "open"
       if (pool === undefined && !mayMake) throw new Refusal("no-pool", `there is no pool ${name}`)
       if (pool === undefined) continue
+      if (pool.sealed !== undefined) {
+        const sentence = `pool ${name} is encrypted: join it after the handshake, by a proof of a key`
+        throw new Refusal("forbidden", sentence, { field: "/pools" })
+      }
       const rights = realm.rightsOf(session, pool)
       if (rights.size === 0) throw forbidden("read", name)
       mayRegister(pool, rights, { triggers: triggers.length, topics: topics.length })
@@ -111,7 +121,8 @@ export class Admission {
     handshake: Handshake,
     { rehydrates, shares }: { readonly rehydrates: boolean; readonly shares: readonly Share[] },
   ): void {
-    const { limits, serverVersion } = this.#options
+    const { limits, serverVersion, place } = this.#options
+    const isNear = place !== undefined && session.entrance.place === "local"
     const triggers = new Set(shares.flatMap((share) => share.triggers.map(({ name }) => name)))
     const old = {
       type: "handshake_ack",
@@ -145,6 +156,7 @@ export class Admission {
       limits,
       heartbeat_ms: limits.heartbeatMs,
       rights: Object.fromEntries(rights),
+      ...(isNear ? { shm: { dir: place.dir, probe: encode64Url(place.probe) } } : {}),
     }
     session.send({ kind: "plain", body })
   }

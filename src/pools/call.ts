@@ -56,8 +56,12 @@ export class Call implements Timed {
   readonly startedAt: number
   readonly isDetached: boolean
   readonly isMarkedIdempotent: boolean
+  /** 16 bytes that what is sealed for it is bound to. */
+  readonly nonce: Uint8Array | undefined
   /** Its handler's text, so that nested calls and records keep the trace. */
   readonly traceparent: string | undefined
+  /** The apps' own id of what it is a part of. */
+  readonly correlation: string | undefined
   state: CallState = { is: "loose" }
   /** When something is to be done about it: not changed while it is listed. */
   dueAt: number
@@ -85,7 +89,9 @@ export class Call implements Timed {
     this.parent = options.parent
     this.isDetached = start.flags.has("detach")
     this.isMarkedIdempotent = start.flags.has("idempotent") || start.key !== undefined
+    this.nonce = start.nonce?.slice()
     this.traceparent = start.traceparent
+    this.correlation = start.correlation
   }
 
   /** Whether a chunk has gone either way: then it cannot begin anew elsewhere. */

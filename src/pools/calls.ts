@@ -146,7 +146,10 @@ export class Calls {
 
   /** It is `now`: what is due. */
   tick(now: number): void {
-    for (const call of this.hands.agenda.take(now)) this.#due(call, now)
+    for (const call of this.hands.agenda.take(now)) {
+      // One that was due with it may have ended it, or given it more time.
+      if (call.state.is !== "settled" && call.dueAt <= now) this.#due(call, now)
+    }
     this.hands.tick(now)
     this.#repeats.tick(now)
   }

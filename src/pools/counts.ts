@@ -11,6 +11,8 @@ export type Outcome = "answered" | PoolsCode
 export class Counts {
   readonly outcomes = new Map<Outcome, number>()
   readonly refusals = new Map<PoolsCode, number>()
+  /** What happened to keys and ids, by event: names of ours. */
+  readonly security = new Map<string, number>()
   reroutes = 0
   late = 0
   forged = 0
@@ -22,6 +24,10 @@ export class Counts {
 
   settled(outcome: Outcome): void {
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1)
+  }
+
+  secured(event: string): void {
+    this.security.set(event, (this.security.get(event) ?? 0) + 1)
   }
 
   refused(code: PoolsCode): void {

@@ -7,8 +7,10 @@
 import { Refusal } from "../wire/pools-errors.ts"
 import type { Registering as Asked, Emit, Start, Subscribing } from "../wire/pools-shapes.ts"
 import type { Apps } from "./apps.ts"
+import type { Blocks } from "./blocks.ts"
 import type { Calls } from "./calls.ts"
 import type { Emits } from "./emits.ts"
+import type { Payloads } from "./encrypted-payloads.ts"
 import type { Limits } from "./limits.ts"
 import type { Realm } from "./realm.ts"
 import type { Registering } from "./registering.ts"
@@ -22,6 +24,8 @@ export interface DeskOptions {
   readonly calls: Calls
   readonly emits: Emits
   readonly registering: Registering
+  readonly payloads: Payloads
+  readonly blocks: Blocks
   readonly isDraining: () => boolean
 }
 
@@ -36,12 +40,14 @@ export class Desk {
   start(session: Session, start: Start): void {
     const { realm, calls, isDraining } = this.#options
     if (isDraining()) throw new Refusal("draining", "the server is going")
-    const { pool } = realm.member(session, start.pool, "execute")
-    if (start.hasBlock === true) throw new Refusal("unavailable", "blocks are not available here")
+    const membership = realm.member(session, start.pool, "execute")
+    const { pool } = membership
+    if (start.block !== undefined) this.#options.blocks.references.look(session, start.block)
     if (start.key !== undefined && start.flags.has("stream")) {
       const reason = "must not stand beside the flag stream: chunks are not kept"
       throw new Refusal("bad-message", reason, { field: "/idempotency_key", reason })
     }
+    this.#options.payloads.checkStart(membership, start)
     const trigger = pool.triggers.get(start.trigger) ?? new Trigger(pool, start.trigger)
     calls.start(session, trigger, start)
   }
@@ -49,10 +55,12 @@ export class Desk {
   /** An emit goes out. Throws the Refusal that says where it could not go. */
   emit(session: Session, emit: Emit): void {
     const { realm, emits } = this.#options
-    const { pool } = realm.member(session, emit.pool, "write")
+    const membership = realm.member(session, emit.pool, "write")
+    const { pool } = membership
     if (pool === realm.system || emit.trigger.startsWith("$sys.")) {
       throw new Refusal("forbidden", `only the server emits ${emit.trigger} there`)
     }
+    this.#options.payloads.checkEmit(membership, emit)
     const reached = emits.publish(session, pool, emit)
     if (emit.flags.has("ack") && emit.id !== undefined) session.answer(emit.id, { ...reached })
   }
@@ -63,7 +71,10 @@ export class Desk {
     const membership = realm.member(session, name, "handle")
     const { pool } = membership
     const names = triggers.map((each) => each.name)
-    if (kind === "register") registering.check(pool, triggers)
+    if (kind === "register") {
+      registering.check(pool, triggers)
+      this.#options.payloads.checkOffers(membership, triggers)
+    }
     session.answer(id, { pool: name, triggers: names })
     if (kind === "register") registering.register(membership, triggers)
     else registering.unregister(session, pool, names)

@@ -17,6 +17,7 @@ import type { Emit, ToldEmit, TopicOffer } from "../wire/pools-shapes.ts"
 import { Copies } from "../wire/pools-told.ts"
 import { Backlog } from "./backlog.ts"
 import type { Counts } from "./counts.ts"
+import { isEmptyEnvelope } from "./encrypted-payloads.ts"
 import type { Limits } from "./limits.ts"
 import type { Pool } from "./pool.ts"
 import type { Session } from "./session.ts"
@@ -180,19 +181,20 @@ export class Emits {
         `a retained emit holds at most retainedBytes, ${retainedBytes}`,
       )
     }
-    if (isEmpty(payload) || pool.retained.has(name) || pool.retained.size < retainedPerPool) return
+    if (isEmpty(pool, payload) || pool.retained.has(name) || pool.retained.size < retainedPerPool)
+      return
     const sentence = `a pool keeps at most retainedPerPool, ${retainedPerPool}`
     throw new Refusal("limit", sentence, { detail: { limit: "retainedPerPool" } })
   }
 }
 
 function retain(pool: Pool, told: ToldEmit): void {
-  if (isEmpty(told.payload)) pool.retained.delete(told.trigger)
+  if (isEmpty(pool, told.payload)) pool.retained.delete(told.trigger)
   else pool.retained.set(told.trigger, { ...told, payload: kept(told.payload) })
 }
 
-function isEmpty(payload: Payload): boolean {
-  if (payload === noPayload) return true
+function isEmpty(pool: Pool, payload: Payload): boolean {
+  if (payload === noPayload || isEmptyEnvelope(pool, payload)) return true
   const { value } = spelled(payload)
   return value === undefined || value === null || value === ""
 }

@@ -14,7 +14,7 @@ import type { Handshake, Proof } from "../wire/pools-shapes.ts"
 import type { App } from "./app.ts"
 import { type Apps, newApp } from "./apps.ts"
 import type { Counts } from "./counts.ts"
-import { isSigned, signedBytes } from "./keys.ts"
+import { isSigned, sameAs, signedBytes } from "./keys.ts"
 import type { Limits } from "./limits.ts"
 import type { Session } from "./session.ts"
 import { agreed, knownVersions } from "./versions.ts"
@@ -322,7 +322,8 @@ export function refuseEntry(session: Session, handshake: Handshake, fault: Fault
 /** The live session whose secret this is. */
 function resumedBy(app: App, { resume }: Handshake): Session | undefined {
   if (resume === undefined) return undefined
-  return [...app.live.values()].find((each) => each.resume === resume)
+  const isOf = sameAs(resume)
+  return [...app.live.values()].find((each) => isOf(each.resume))
 }
 
 function taken({ appId }: Handshake): Refusal {

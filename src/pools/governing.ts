@@ -1,15 +1,16 @@
 /**
  * What apps ask about pools: to make one, come in, go, see who is there, say who may do what.
  *
- * What always holds: what needs a right is refused by its name; what only encrypted pools have is
- * "unavailable" here, so that an app can tell it from a mistake of its own.
+ * What always holds: what needs a right is refused by its name; into an encrypted pool nobody comes
+ * without a proof.
  */
 import { encode64Url } from "../wire/base64.ts"
 import { Refusal } from "../wire/pools-errors.ts"
 import { rights as allRights, type PoolRequest, type Right } from "../wire/pools-shapes.ts"
 import type { Calls } from "./calls.ts"
+import type { Encrypted } from "./encrypted.ts"
 import type { Pool, RightLists } from "./pool.ts"
-import { forbidden, type Realm } from "./realm.ts"
+import { exists, forbidden, type Realm } from "./realm.ts"
 import type { Session } from "./session.ts"
 
 /** Operations of pools whose content the server cannot read. */
@@ -22,16 +23,19 @@ export type Result = Readonly<Record<string, unknown>>
 export class Governing {
   readonly #realm: Realm
   readonly #calls: Calls
+  readonly #encrypted: Encrypted
   /** What a session has registered has changed. */
   readonly #changed: (session: Session) => void
 
   constructor(options: {
     readonly realm: Realm
     readonly calls: Calls
+    readonly encrypted: Encrypted
     readonly changed: (session: Session) => void
   }) {
     this.#realm = options.realm
     this.#calls = options.calls
+    this.#encrypted = options.encrypted
     this.#changed = options.changed
   }
 
@@ -44,7 +48,9 @@ export class Governing {
       case "destroy":
         return this.#destroy(session, this.#realm.get(name), request)
       case "join": {
-        const membership = this.#realm.join(session, this.#realm.get(name))
+        const pool = this.#realm.get(name)
+        if (pool.sealed !== undefined) return this.#encrypted.join(session, pool, request)
+        const membership = this.#realm.join(session, pool)
         this.#changed(session)
         const members = membersOf(membership.pool)
         return { pool: name, rights: [...membership.rights], members }
@@ -68,20 +74,28 @@ export class Governing {
         return { pool: name, rights: pool.facts.rights }
       }
     }
-    if (sealedOperations.has(operation)) throw sealedIsNotHere()
+    if (sealedOperations.has(operation)) {
+      const result = this.#encrypted.answer(session, this.#realm.get(name), request)
+      if (operation === "prove") this.#changed(session)
+      return result
+    }
     throw new Refusal("unknown-type", `pools have no operation ${operation.slice(0, 64)}`)
   }
 
-  #create(session: Session, { pool: name, fields }: PoolRequest): Result {
-    const { pool_type: type = "local", encrypted, owners, description = "", rights } = fields
-    if (encrypted === true || type === "encrypted") throw sealedIsNotHere()
+  #create(session: Session, request: PoolRequest): Result {
+    const { pool: name, fields } = request
+    const { pool_type: asked = "local", owners, description = "", rights } = fields
+    const isEncrypted = fields["encrypted"] === true || asked === "encrypted"
+    const type = asked === "encrypted" ? "local" : asked
     if (type !== "local" && type !== "global") {
       const reason = "must be local, global or encrypted"
       throw new Refusal("bad-message", reason, { field: "/pool_type", reason })
     }
     if (name.startsWith("$")) throw new Refusal("forbidden", `${name} is the server's`)
+    if (this.#realm.find(name) !== undefined) throw exists(name)
+    const sealing = isEncrypted ? { sealing: this.#encrypted.making(request, name) } : {}
     const pool = this.#realm.create(session, name, {
-      type,
+      ...{ type, ...sealing },
       rights: listsOf(rights),
       // The schema has looked at both.
       owners: Array.isArray(owners) && owners.length > 0 ? owners.map(String) : undefined,
@@ -92,6 +106,7 @@ export class Governing {
       pool: name,
       pool_id: id,
       pool_type: type,
+      ...(isEncrypted ? { encrypted: true, epoch: pool.sealed?.epoch } : {}),
       rights: pool.facts.rights,
       owners: pool.facts.owners,
     }
@@ -108,7 +123,7 @@ export class Governing {
     }
     const fault = { code: "no-pool", sentence: `pool ${pool.name} was destroyed` } as const
     for (const trigger of [...pool.triggers.values()]) this.#calls.dissolve(trigger, fault)
-    this.#realm.destroy(pool)
+    this.#realm.destroy(pool, () => this.#encrypted.forget(pool))
     return { pool: pool.name }
   }
 
@@ -148,8 +163,4 @@ function listsOf(value: unknown): RightLists | undefined {
 function wrongLists(field: string): Refusal {
   const reason = `must be a list of app ids, or beginnings of them with a star, at most ${listLimit}`
   return new Refusal("bad-message", reason, { field, reason })
-}
-
-function sealedIsNotHere(): Refusal {
-  return new Refusal("unavailable", "encrypted pools are not available here")
 }

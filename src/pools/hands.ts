@@ -14,11 +14,13 @@ import { choose, isNamed, mayTake, wishOf } from "./balance.ts"
 import { type Call, Held } from "./call.ts"
 import type { Counts } from "./counts.ts"
 import type { Session } from "./session.ts"
+import type { Trail } from "./trail.ts"
 import type { Registration, Trigger } from "./trigger.ts"
 
 export interface HandsOptions {
   readonly counts: Counts
   readonly random: Random
+  readonly trail: Trail
   /** ms since 1970. */
   readonly now: () => number
   /** Asks for a tick within 10 ms: a handler's socket is full. */
@@ -27,6 +29,8 @@ export interface HandsOptions {
   readonly away: (trigger: Trigger) => readonly string[]
   /** A handler that wants to go holds nothing more. */
   readonly drained: (session: Session) => void
+  /** A call whose payload lies in a block, as this handler gets it; or why it cannot be had any more. */
+  readonly refer: (session: Session, start: Start) => Start | Fault
   /** Ends a call for which there is no place. */
   readonly settle: (call: Call, fault: Fault) => void
 }
@@ -203,13 +207,17 @@ export class Hands {
     const now = this.#options.now()
     if (call.deadline <= now) return this.#options.settle(call, lateBefore)
     const { session, trigger } = registration
+    const given = start.block === undefined ? start : this.#options.refer(session, start)
+    if ("code" in given) return this.#options.settle(call, given)
     const id = ++session.given
     const held = new Held(call, { registration, id, since: now })
     session.held.set(id, held)
     registration.pending++
     call.state = { is: "dispatched", held }
     this.list(call, call.deadline)
-    session.send(told(call, start, { id, ttlMs: call.deadline - now }))
+    const message = told(call, given, { id, ttlMs: call.deadline - now })
+    session.send(given.block === undefined ? message : { ...message, block: given.block })
+    this.#options.trail.handed(call, held)
     // What may run twice, or may be declined, may be handed over once more.
     const mayMove = trigger.registrations.length > 1 || mayRepeat(call, registration)
     if (mayMove) this.#keep(call)
@@ -277,9 +285,8 @@ function told(call: Call, start: Start, more: { id: number; ttlMs: number }): To
   const { traceparent, tracestate } = start
   const { id, ttlMs } = more
   const { name: origin, proof } = caller
-  const kind = "call"
   const plain = {
-    kind,
+    kind: "call",
     id,
     pool,
     trigger,

@@ -3,8 +3,10 @@
  * has one of these, and the name that stands here is the name that errors and acknowledgements tell.
  */
 
+import { type BlockLimits, blockLimits } from "./blocks-limits.ts"
+
 /** Sizes are bytes, times ms. */
-export interface Limits {
+export interface Limits extends BlockLimits {
   readonly frameLimitBytes: number
   readonly earlyFrameLimitBytes: number
   readonly ingressBudgetBytes: number
@@ -53,6 +55,16 @@ export interface Limits {
   readonly retainedPerPool: number
   readonly retainedBytes: number
   readonly recentCalls: number
+  /** How long an epoch of an encrypted pool is taken after the next has come. */
+  readonly epochGraceMs: number
+  /** Certified and revoked writers of one encrypted pool. */
+  readonly certificatesPerPool: number
+  /** The longest life of a writer's certificate. */
+  readonly certificateLifeMs: number
+  /** Records of epochs in one answer; one at least. */
+  readonly recordsBytes: number
+  /** Whether the server itself looks at the signature of each envelope: about 0.1 ms. */
+  readonly verifyWrites: boolean
 }
 
 const mebibyte = 1024 * 1024
@@ -60,6 +72,7 @@ const gibibyte = 1024 * mebibyte
 
 /** What holds unless told. */
 export const limits: Limits = {
+  ...blockLimits,
   frameLimitBytes: 16 * mebibyte,
   earlyFrameLimitBytes: 64 * 1024,
   ingressBudgetBytes: 256 * mebibyte,
@@ -102,4 +115,9 @@ export const limits: Limits = {
   retainedPerPool: 10_000,
   retainedBytes: 64 * 1024,
   recentCalls: 10_000,
+  epochGraceMs: 60_000,
+  certificatesPerPool: 4_096,
+  certificateLifeMs: 90 * 86_400_000,
+  recordsBytes: 4 * mebibyte,
+  verifyWrites: true,
 }

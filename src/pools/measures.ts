@@ -1,5 +1,7 @@
 /** The figures of pools for `/metrics`. Labels are codes and outcomes, never a name a far end chose. */
+import type { Memory } from "../memory.ts"
 import type { Metrics } from "../metrics.ts"
+import type { Blocks } from "./blocks.ts"
 import type { Calls } from "./calls.ts"
 import type { Counts } from "./counts.ts"
 
@@ -18,6 +20,8 @@ export function measure(
   metrics.counter("quartet_pools_calls_total", outcomes, () => counts.outcomes, "outcome")
   const refusals = "Messages and handshakes that were refused, by code."
   metrics.counter("quartet_pools_refusals_total", refusals, () => counts.refusals, "code")
+  const security = "What happened to keys and ids of apps, by event."
+  metrics.counter("quartet_pools_security_total", security, () => counts.security, "event")
   counter(
     "reroutes",
     "Calls handed over again after their handler was lost.",
@@ -40,4 +44,17 @@ export function measure(
   metrics.gauge("quartet_pools_sessions", "Connections that have shaken hands.", sessions)
   const took = metrics.histogram("quartet_pools_call_seconds", "From call to answer.", buckets)
   return (ms) => took(ms / 1_000)
+}
+
+/** Shows the figures of blocks of shared memory. */
+export function measureBlocks(metrics: Metrics, blocks: Blocks, memory: Memory): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    metrics.gauge(`quartet_pools_${name}`, help, read)
+  gauge("blocks", "Blocks of shared memory.", () => blocks.kept.blocks)
+  gauge("block_bytes", "Bytes of the files of blocks.", () => blocks.kept.bytes)
+  gauge("shm_free_bytes", "Bytes free where blocks lie.", () => memory.free())
+  gauge("locks_held", "Locks of blocks that are held.", () => blocks.kept.held)
+  gauge("locks_waiting", "Requests that wait for a lock of a block.", () => blocks.kept.waiting)
+  const help = "Blocks that were damaged from outside, and replaced."
+  metrics.counter("quartet_pools_blocks_damaged_total", help, () => blocks.care.damaged)
 }

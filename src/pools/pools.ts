@@ -7,6 +7,7 @@
  * in the same turn. Longer than usual: the switch over all messages, and the wiring, stand here.
  */
 import type { Log } from "../log.ts"
+import type { Memory } from "../memory.ts"
 import type { Metrics } from "../metrics.ts"
 import type { Connection, Random, Service, Wake } from "../service.ts"
 import type { Store } from "../store.ts"
@@ -16,14 +17,20 @@ import type { FromApp } from "../wire/pools-shapes.ts"
 import { Admin } from "./admin.ts"
 import { Admission } from "./admission.ts"
 import { Apps } from "./apps.ts"
+import { Blocks } from "./blocks.ts"
+import { BlocksProbe, blockHealth } from "./blocks-probe.ts"
+import type { DamagedContents } from "./blocks-restored.ts"
 import { Calls } from "./calls.ts"
 import { Counts } from "./counts.ts"
 import { Desk, spend } from "./desk.ts"
 import { Emits } from "./emits.ts"
+import { Encrypted } from "./encrypted.ts"
+import { Payloads } from "./encrypted-payloads.ts"
+import type { Bindings } from "./encrypted-proofs.ts"
 import { type Ask, Entry, refuseEntry } from "./entry.ts"
-import { Governing } from "./governing.ts"
+import { Governing, membersOf } from "./governing.ts"
 import { limits as defaults, type Limits } from "./limits.ts"
-import { measure } from "./measures.ts"
+import { measure, measureBlocks } from "./measures.ts"
 import type { Pool } from "./pool.ts"
 import { Probe } from "./probe.ts"
 import { Pulse } from "./pulse.ts"
@@ -34,9 +41,13 @@ import { idOf, isUsed } from "./requests.ts"
 import { type Entrance, Session } from "./session.ts"
 import { Streams } from "./streams.ts"
 import { Tables } from "./tables.ts"
+import { Trail } from "./trail.ts"
+import { TrinityTables } from "./trinity-tables.ts"
 
 export interface PoolsOptions {
   readonly store: Store
+  /** Where blocks lie. */
+  readonly memory: Memory
   /** For recent calls: always in memory. */
   readonly recentStore: Store
   readonly log: Log
@@ -53,6 +64,10 @@ export interface PoolsOptions {
   /** Ends the server, as its admin may ask. */
   readonly shutDown: () => void
   readonly limits?: Partial<Limits>
+  /** Whether proofs of keys must be bound to a TLS connection; "asked" unless told. */
+  readonly bindings?: Bindings
+  /** Durable blocks whose contents are damaged; "refuse" unless told. */
+  readonly damagedBlocks?: DamagedContents
 }
 
 /** One way in: the service as a listener sees it. */
@@ -76,11 +91,16 @@ export class Pools {
   readonly #realm: Realm
   readonly #registering: Registering
   readonly #entry: Entry
+  readonly #encrypted: Encrypted
+  readonly #payloads: Payloads
   readonly #governing: Governing
   readonly #admin: Admin
   readonly #pulse: Pulse
   readonly #desk: Desk
+  readonly blocks: Blocks
   readonly #probe: Probe
+  readonly #blocksProbe: BlocksProbe
+  readonly #trail: Trail
   readonly #sessions = new Map<Far, Session>()
   #unshaken = 0
   #state: "serving" | "draining" = "serving"
@@ -94,15 +114,18 @@ export class Pools {
     const wakeSoon = () => options.wake(10)
     const tables = new Tables(options.store)
     this.#apps = new Apps({ tables, limits, log })
+    this.#trail = new Trail(log)
     const recent = new Recent(options.recentStore, limits.recentCalls)
     this.calls = new Calls({
-      ...{ limits, counts, random, now, wakeSoon },
+      ...{ limits, counts, random, now, wakeSoon, trail: this.#trail },
       away: (trigger) => this.#apps.awayFrom(trigger),
       settled: (settled) => {
         took(settled.at - settled.call.startedAt)
         recent.add(settled)
+        this.#trail.settled(settled)
       },
       drained: (session) => this.#drained(session),
+      refer: (session, start) => this.blocks.references.refer(session, start),
     })
     const { calls } = this
     const took = measure(metrics, { counts, calls, sessions: () => this.size })
@@ -115,14 +138,23 @@ export class Pools {
     const registering = this.#registering
     this.#realm = new Realm({
       ...{ tables, limits, random, now, announce },
-      narrowed: (membership) => registering.narrowed(membership),
+      narrowed: (membership) => {
+        registering.narrowed(membership)
+        this.blocks.narrowed(membership)
+      },
+      destroyed: (pool) => this.blocks.destroyed(pool),
     })
     const [realm, apps] = [this.#realm, this.#apps]
+    const { memory, store, wake } = options
+    const damaged = options.damagedBlocks ?? "refuse"
+    this.blocks = new Blocks({ memory, store, limits, realm, log, random, now, wake, damaged })
+    const { blocks } = this
+    measureBlocks(metrics, blocks, memory)
     const admission = new Admission({
-      ...{ limits, apps, realm, registering, serverVersion },
+      ...{ limits, apps, realm, registering, serverVersion, place: memory.place },
       announce: (event, fact) => this.#tell(event, realm.system, fact),
     })
-    const security = (event: string, fact: object) => this.#tell(event, "admins", fact)
+    const security = (event: string, fact: object) => this.#secure(event, realm.system, fact)
     this.#entry = new Entry({
       ...{ limits, apps, random, now, log, counts, security, ask: options.ask },
       end: (session, fault) => this.#end(session, fault),
@@ -133,16 +165,35 @@ export class Pools {
     })
     const changed = (session: Session) =>
       this.#apps.remember(session, session.app?.remembered.metadata)
-    this.#governing = new Governing({ realm, calls, changed })
+    this.#encrypted = new Encrypted({
+      ...{ limits, realm, random, now, membersOf, tables: new TrinityTables(options.store) },
+      bindings: options.bindings ?? "asked",
+      security: (event, pool, fact) => this.#secure(`$sys.security.${event}`, pool, fact),
+    })
+    const encrypted = this.#encrypted
+    this.#payloads = new Payloads(now)
+    const payloads = this.#payloads
+    this.#governing = new Governing({ realm, calls, encrypted, changed })
     this.#admin = new Admin({
-      ...{ realm, apps, calls, recent, counts, now, serverVersion, security },
+      ...{ realm, blocks, apps, calls, recent, counts, now, serverVersion, security },
       startedAt: now(),
       expel: (session, sentence) => this.#end(session, { code: "replaced", sentence }),
       shutDown: options.shutDown,
     })
     const isDraining = () => this.#state === "draining"
-    this.#desk = new Desk({ limits, realm, apps, calls, emits, registering, isDraining })
+    this.#desk = new Desk({
+      limits,
+      blocks,
+      realm,
+      apps,
+      calls,
+      emits,
+      registering,
+      payloads,
+      isDraining,
+    })
     this.#probe = new Probe(calls)
+    this.#blocksProbe = new BlocksProbe(blocks.making)
     this.#pulse = new Pulse({ limits, end: (session, fault) => this.#end(session, fault) })
   }
 
@@ -167,11 +218,13 @@ export class Pools {
   }
 
   /** Whether all of this part works: the store can be written, and a call inside the server comes back. */
-  health(): { readonly ok: boolean; readonly store: "ok" | "degraded"; readonly calls: string } {
+  health() {
     const isWell = this.#apps.state === "well"
     const works = this.#state === "draining" || this.#probe.works()
     const store = isWell ? "ok" : "degraded"
-    return { ok: isWell && works, store, calls: works ? "ok" : "down" }
+    const blocks = blockHealth(this.blocks, this.#blocksProbe)
+    const ok = isWell && works && blocks === "ok"
+    return { ok, store, calls: works ? "ok" : "down", blocks }
   }
 
   /** A way in, for a listener whose far ends may do what `entrance` says. Only `tick` and `stop` are the whole's. */
@@ -190,6 +243,8 @@ export class Pools {
     this.#emits.tick()
     this.#entry.tick(now)
     this.#realm.tick(now)
+    this.blocks.tick(now)
+    this.#encrypted.tick(now)
     this.#pulse.tick(this.#sessions.values(), now)
     this.#apps.tick(now)
     if (this.#state === "draining") this.#closeIdle()
@@ -205,6 +260,11 @@ export class Pools {
     }
     this.#closeIdle()
     this.#apps.tick(this.#options.now())
+  }
+
+  /** Behind `stop`, when all connections are closed: durable blocks are saved, their memory given back. */
+  end(): void {
+    this.blocks.stop()
   }
 
   #open(connection: Far, entrance: Entrance): void {
@@ -265,11 +325,13 @@ export class Pools {
         spend(session, this.limits)
         return this.#desk.start(session, message)
       case "response":
-        return this.calls.answer(session, message)
+        this.#payloads.checkAnswer(session, message)
+        return this.calls.answer(session, this.blocks.references.inlined(session, message))
       case "emit":
         spend(session, this.limits)
         return this.#desk.emit(session, message)
       case "chunk":
+        this.#payloads.checkChunk(session, message)
         return this.#streams.chunk(session, message)
       case "credit":
         return this.#streams.credit(session, message)
@@ -279,7 +341,8 @@ export class Pools {
         session.draining ??= { id: message.id }
         return this.calls.hands.draining(session)
       case "memory":
-        throw new Refusal("unavailable", "blocks are not available here")
+        spend(session, this.limits)
+        return this.blocks.receive(session, message)
     }
     spend(session, this.limits)
     switch (message.kind) {
@@ -299,6 +362,7 @@ export class Pools {
   #refuse(session: Session, message: FromApp, fault: Fault): void {
     this.counts.refused(fault.code)
     const id = idOf(message)
+    this.#trail.refused(session, id, fault.code)
     if (message.kind === "handshake" && !session.isReady)
       return refuseEntry(session, message, fault)
     const { stage } = session
@@ -332,6 +396,7 @@ export class Pools {
     session.stage = { is: "gone" }
     if (!wasReady) this.#unshaken--
     this.calls.left(session)
+    this.blocks.left(session)
     for (const membership of [...session.memberships.values()]) this.#realm.leave(membership)
     this.#emits.left(session)
     this.#apps.left(session, this.#options.now())
@@ -349,12 +414,19 @@ export class Pools {
     }
   }
 
-  /** The server's own emits: to those who may see the pool they are about, or to admins alone. */
-  #tell(event: string, about: Pool | "admins", fact: object): void {
+  /** The server's own emits: to those who may see the pool they are about. */
+  #tell(event: string, about: Pool, fact: object): void {
+    this.#emits.announce(this.#realm.system, event, fact, (session) =>
+      this.#realm.rightsOf(session, about).has("read"),
+    )
+  }
+
+  /** What happened to keys or ids: to those who govern the server, or the pool it is about. */
+  #secure(event: string, about: Pool, fact: object): void {
+    this.counts.secured(event.slice(event.lastIndexOf(".") + 1))
     const { system } = this.#realm
-    this.#emits.announce(system, event, fact, (session) => {
-      const rights = this.#realm.rightsOf(session, about === "admins" ? system : about)
-      return rights.has(about === "admins" ? "admin" : "read")
-    })
+    this.#emits.announce(system, event, fact, (session) =>
+      [system, about].some((pool) => this.#realm.rightsOf(session, pool).has("admin")),
+    )
   }
 }

@@ -8,9 +8,18 @@ import type { Random } from "../service.ts"
 import { Refusal } from "../wire/pools-errors.ts"
 import { rights as allRights, type Right } from "../wire/pools-shapes.ts"
 import type { Limits } from "./limits.ts"
-import { type Membership, openRights, Pool, type PoolFacts, type RightLists } from "./pool.ts"
+import {
+  type Membership,
+  openRights,
+  Pool,
+  type PoolFacts,
+  type ProvenKey,
+  provenRights,
+  type RightLists,
+} from "./pool.ts"
 import type { Session } from "./session.ts"
 import type { Tables } from "./tables.ts"
+import type { SealedPool } from "./trinity.ts"
 
 export interface RealmOptions {
   readonly tables: Tables
@@ -19,6 +28,8 @@ export interface RealmOptions {
   readonly now: () => number
   /** A session is no member any more, or may less: what it did by that right ends. */
   readonly narrowed: (membership: Membership) => void
+  /** A pool is gone; its members are told next. */
+  readonly destroyed: (pool: Pool) => void
   /** Told on `$sys…` to whoever may see the pool. */
   readonly announce: (event: string, about: Pool, fact: object) => void
 }
@@ -29,6 +40,12 @@ export interface Making {
   readonly rights: RightLists | undefined
   readonly owners: readonly string[] | undefined
   readonly description: string
+  /** Of an encrypted pool; `store` writes its first record. */
+  readonly sealing?: {
+    readonly sealed: SealedPool
+    readonly rootKey: Uint8Array
+    readonly store: () => void
+  }
 }
 
 const poolIdBytes = 16
@@ -66,10 +83,15 @@ export class Realm {
     return pool
   }
 
-  /** What a session may do in a pool, member or not. */
+  /** What a session may do in a pool, member or not; in an encrypted one by what it has proven there. */
   rightsOf(session: Session, pool: Pool): ReadonlySet<Right> {
+    return this.#rightsBy(session, pool, session.memberships.get(pool.name)?.key)
+  }
+
+  #rightsBy(session: Session, pool: Pool, key: ProvenKey | undefined): ReadonlySet<Right> {
     if (pool === this.system && session.entrance.admin === "all") return new Set(allRights)
-    return pool.rightsOf(session.app?.id ?? "", session.narrowing)
+    const rights = pool.rightsOf(session.app?.id ?? "", session.narrowing)
+    return pool.sealed === undefined ? rights : provenRights(rights, key)
   }
 
   /** The membership that an act needs. Throws a Refusal that says what is missing. */
@@ -86,23 +108,26 @@ export class Realm {
   /** Makes a pool. Throws a Refusal when its name is taken, or there are too many. */
   create(session: Session, name: string, making: Making): Pool {
     const { limits, random, now } = this.#options
-    if (this.#pools.has(name)) throw new Refusal("pool-exists", `there is a pool ${name} already`)
+    if (this.#pools.has(name)) throw exists(name)
     this.#checkRoom()
     const owner = session.app?.id ?? ""
     const owned = [...this.#pools.values()].filter(({ facts }) => facts.owners[0] === owner).length
     if (owned >= limits.poolsPerApp) throw limit("poolsPerApp", limits.poolsPerApp)
     const isOpen = session.entrance.auth === "open"
+    const { sealing } = making
     const facts: PoolFacts = {
       name,
-      id: random(poolIdBytes),
+      id: sealing?.sealed.id ?? random(poolIdBytes),
+      ...(sealing === undefined ? {} : { rootKey: sealing.rootKey }),
       type: making.type,
       rights: making.rights ?? (isOpen ? openRights : {}),
       owners: making.owners ?? [owner],
       description: making.description,
       createdAt: now(),
     }
-    this.#stored(() => this.#options.tables.putPool(facts, now()))
+    this.stored(() => this.#options.tables.putPool(facts, now()), sealing?.store)
     const pool = new Pool(facts, "made")
+    pool.sealed = sealing?.sealed
     this.#pools.set(name, pool)
     return pool
   }
@@ -123,21 +148,35 @@ export class Realm {
     return pool
   }
 
-  /** A session comes in. Throws a Refusal when it may do nothing there, or is in too many. */
-  join(session: Session, pool: Pool): Membership {
+  /**
+   * A session comes in; into an encrypted pool by the key that it has proven. Throws a Refusal when it
+   * may do nothing there, or is in too many.
+   */
+  join(session: Session, pool: Pool, key?: ProvenKey): Membership {
     const known = session.memberships.get(pool.name)
     if (known !== undefined) return known
     const { limits, now } = this.#options
-    const rights = this.rightsOf(session, pool)
+    if (pool.sealed !== undefined && key === undefined) {
+      throw new Refusal("forbidden", `pool ${pool.name} is encrypted: join it by a proof of a key`)
+    }
+    const rights = this.#rightsBy(session, pool, key)
     if (rights.size === 0) throw forbidden("read", pool.name)
     if (session.memberships.size >= limits.poolsPerApp)
       throw limit("poolsPerApp", limits.poolsPerApp)
-    const membership: Membership = { pool, session, rights, since: now() }
+    const own = key === undefined ? {} : { key }
+    const membership: Membership = { pool, session, rights, since: now(), ...own }
     session.memberships.set(pool.name, membership)
     pool.members.set(session, membership)
     pool.emptySince = undefined
     this.#options.announce("$sys.member.joined", pool, { pool: pool.name, app: session.name })
     return membership
+  }
+
+  /** A member of an encrypted pool has proven another key, or can rest on one less. */
+  prove(membership: Membership, key: ProvenKey): void {
+    membership.key = key
+    membership.rights = this.rightsOf(membership.session, membership.pool)
+    this.#options.narrowed(membership)
   }
 
   /** A session is no member any more: what it did there ends. */
@@ -155,7 +194,7 @@ export class Realm {
   setRights(pool: Pool, rights: RightLists): void {
     const { tables, now } = this.#options
     const facts = { ...pool.facts, rights }
-    if (pool.kind === "made") this.#stored(() => tables.putPool(facts, now()))
+    if (pool.kind === "made") this.stored(() => tables.putPool(facts, now()))
     pool.facts = facts
     for (const membership of [...pool.members.values()]) {
       membership.rights = this.rightsOf(membership.session, pool)
@@ -172,9 +211,13 @@ export class Realm {
     session.send({ kind: "plain", body })
   }
 
-  /** Ends a pool. Its calls have been ended before. Throws a Refusal when its row cannot be removed. */
-  destroy(pool: Pool): void {
-    if (pool.kind === "made") this.#stored(() => this.#options.tables.dropPool(pool.name))
+  /**
+   * Ends a pool; `forget` removes what else is stored of it. Its calls have been ended before. Throws a
+   * Refusal when its row cannot be removed.
+   */
+  destroy(pool: Pool, forget?: () => void): void {
+    if (pool.kind === "made") this.stored(() => this.#options.tables.dropPool(pool.name), forget)
+    this.#options.destroyed(pool)
     for (const membership of [...pool.members.values()]) {
       this.leave(membership)
       const body = { type: "pool", operation: "destroyed", pool: pool.name }
@@ -187,7 +230,8 @@ export class Realm {
   tick(now: number): void {
     for (const pool of this.#passing) {
       const { emptySince } = pool
-      if (emptySince === undefined || now - emptySince < this.#options.limits.emptyPoolMs) continue
+      if (emptySince === undefined || pool.blocks.size > 0) continue
+      if (now - emptySince < this.#options.limits.emptyPoolMs) continue
       this.#pools.delete(pool.name)
       this.#passing.delete(pool)
     }
@@ -206,14 +250,21 @@ export class Realm {
     if (this.#pools.size >= poolLimit) throw limit("poolLimit", poolLimit)
   }
 
-  #stored(write: () => void): void {
+  /** Writes, all of it in one transaction. Throws a Refusal when the store cannot be written. */
+  stored(...writes: readonly ((() => void) | undefined)[]): void {
     try {
-      write()
+      this.#options.tables.together(() => {
+        for (const write of writes) write?.()
+      })
     } catch {
       // The store tells `/health` and its log why; whoever asked only needs to know that it is not done.
       throw new Refusal("unavailable", "the store cannot be written now", { retryAfterMs: 1_000 })
     }
   }
+}
+
+export function exists(pool: string): Refusal {
+  return new Refusal("pool-exists", `there is a pool ${pool} already`)
 }
 
 export function forbidden(right: Right, pool: string): Refusal {

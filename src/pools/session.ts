@@ -75,6 +75,8 @@ export class Session {
   readonly subscriptions = new Set<Subscription>()
   /** By pool. */
   readonly memberships = new Map<string, Membership>()
+  /** What it has to sign to come into an encrypted pool, by pool. */
+  readonly challenges = new Map<string, { readonly nonce: Uint8Array; readonly until: number }>()
   backlog: Backlog | undefined
   /** It has asked to go: the request that is answered when it holds nothing more. */
   draining: { readonly id: Id | undefined } | undefined

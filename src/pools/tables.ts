@@ -1,5 +1,6 @@
 /**
- * The tables of pools: what outlives the process. The only SQL of this part, besides recent calls.
+ * The tables of pools: what outlives the process. The only SQL of this part, besides recent
+ * calls and what encrypted pools are verified by.
  *
  * What always holds: what one message changes is one transaction; a row that cannot be read is an
  * error at the start, never a pool or a binding that is missing.
@@ -45,6 +46,8 @@ interface PoolRow {
   readonly rights: string
   readonly owners: string
   readonly description: string
+  /** Of an encrypted pool. */
+  readonly root_key: Uint8Array | null
   readonly created: number
 }
 
@@ -74,8 +77,9 @@ export class Tables {
     this.#store = store
     store.migrate("pools", steps)
     this.#putPool = store.prepare(`INSERT INTO pools_pool
-      (name, pool_id, type, rights, owners, description, created, updated)
-      VALUES (:name, :id, :type, :rights, :owners, :description, :created, :updated)
+      (name, pool_id, type, encrypted, rights, owners, description, root_key, created, updated)
+      VALUES (:name, :id, :type, :encrypted, :rights, :owners, :description, :rootKey, :created,
+        :updated)
       ON CONFLICT (name) DO UPDATE SET rights = excluded.rights, owners = excluded.owners,
         description = excluded.description, updated = excluded.updated`)
     this.#dropPool = store.prepare("DELETE FROM pools_pool WHERE name = :name")
@@ -99,6 +103,7 @@ export class Tables {
       owners: parsed<readonly string[]>(row.owners),
       description: row.description,
       createdAt: row.created,
+      ...(row.root_key === null ? {} : { rootKey: row.root_key }),
     }))
   }
 
@@ -132,6 +137,8 @@ export class Tables {
       rights: JSON.stringify(facts.rights satisfies Partial<Record<Right, readonly string[]>>),
       owners: JSON.stringify(facts.owners),
       description: facts.description,
+      encrypted: facts.rootKey === undefined ? 0 : 1,
+      rootKey: facts.rootKey ?? null,
       created: facts.createdAt,
       updated: now,
     })
@@ -139,6 +146,11 @@ export class Tables {
 
   dropPool(name: string): void {
     this.#dropPool.run({ name })
+  }
+
+  /** All of it in one transaction. */
+  together(work: () => void): void {
+    this.#store.transaction(work)
   }
 
   /** Writes and forgets these apps, in one transaction. */

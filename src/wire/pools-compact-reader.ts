@@ -8,6 +8,7 @@
  */
 import { Bytes, decoded, noExtras, wholeAt, wrong } from "./pools-bytes.ts"
 import { type ExtraName, flagBits, headerBytes, kinds, readTrace } from "./pools-compact.ts"
+import { blockIn, compactRequest } from "./pools-memory.ts"
 import { bytesPayload, type ContentType, contentTypes } from "./pools-payload.ts"
 import type { Answer, Emit, FromApp, Start, Toward } from "./pools-shapes.ts"
 
@@ -28,9 +29,9 @@ export function readCompact(frame: Uint8Array): FromApp {
       return readEmit(head)
     case kinds.memory: {
       allow(head, 0)
-      const operation = memoryOperations.get(bytes.u8(bytes.at))
-      if (operation === undefined) throw wrong("memory operations of compact frames are 3, 4 and 8")
-      return { kind: "memory", id: head.id, operation }
+      const request = compactRequest(bytes, head)
+      if (request === undefined) throw wrong("memory operations of compact frames are 3, 4 and 8")
+      return request
     }
     case kinds.chunk: {
       allow(head, flagBits.last | flagBits.handler)
@@ -67,19 +68,13 @@ export function readCompact(frame: Uint8Array): FromApp {
   throw wrong(`there are no compact frames of kind ${kind}`)
 }
 
-interface Head {
+export interface Head {
   readonly kind: number
   readonly flags: number
   readonly type: number
   readonly id: number
   readonly bytes: Bytes
 }
-
-const memoryOperations = new Map([
-  [3, "read"],
-  [4, "write"],
-  [8, "notify"],
-])
 
 const startTags = [
   ...["destination", "affinity", "key", "traceparent", "tracestate", "parent"],
@@ -115,7 +110,7 @@ function readTrigger(head: Head): FromApp {
     ...field("parent", numberOf(extras.get("parent"), 8)),
     ...field("correlation", textOf(extras.get("correlation"), visible)),
     ...field("nonce", sized(extras.get("nonce"), 16)),
-    ...(extras.has("block") ? { hasBlock: true } : {}),
+    ...blockIn(sized(extras.get("block"), 40)),
     ...traceOf(extras),
   }
   return start
@@ -132,7 +127,8 @@ function readResponse(head: Head): FromApp {
     return { kind: "response", id: undefined, to: head.id, outcome }
   }
   if (status === 0) {
-    return answer({ is: "done", result: bytesPayload(bytes.rest(), typed(head.type)) })
+    const result = bytesPayload(bytes.rest(), typed(head.type))
+    return answer({ is: "done", result, ...blockIn(sized(extras.get("block"), 40)) })
   }
   if (status !== 1) throw wrong("an app answers with status 0 or 1")
   const sentence = textOf(extras.get("errorText"), undefined) ?? "failed"
@@ -185,20 +181,20 @@ function emitFlags(bits: number): ReadonlySet<string> {
   return flags
 }
 
-function allow({ flags, kind }: Head, bits: number): void {
+export function allow({ flags, kind }: Head, bits: number): void {
   if ((flags & ~bits) !== 0) throw wrong(`a flag is set that kind ${kind} does not have`)
 }
 
-function typed(type: number): ContentType {
+export function typed(type: number): ContentType {
   if (type <= contentTypes.bytes || type >= contentTypes.firstOfApps) return type
   throw wrong(`content type ${type} is reserved`)
 }
 
-function toward(flags: number): Toward {
+export function toward(flags: number): Toward {
   return (flags & flagBits.handler) === 0 ? "caller" : "handler"
 }
 
-function appFlagsOf(value: Uint8Array | undefined): readonly string[] {
+export function appFlagsOf(value: Uint8Array | undefined): readonly string[] {
   if (value === undefined) return noFlags
   const flags = decoded(value).split(",")
   if (flags.length > 16 || !flags.every((flag) => /^x-[A-Za-z0-9._-]{1,64}$/.test(flag))) {
@@ -207,7 +203,7 @@ function appFlagsOf(value: Uint8Array | undefined): readonly string[] {
   return flags
 }
 
-function traceOf(extras: ReadonlyMap<ExtraName, Uint8Array>) {
+export function traceOf(extras: ReadonlyMap<ExtraName, Uint8Array>) {
   const parent = sized(extras.get("traceparent"), 26)
   const tracestate = textOf(extras.get("tracestate"), /^[\x20-\x7e]{0,512}$/)
   return {
@@ -216,14 +212,17 @@ function traceOf(extras: ReadonlyMap<ExtraName, Uint8Array>) {
   }
 }
 
-function textOf(value: Uint8Array | undefined, shape: RegExp | undefined): string | undefined {
+export function textOf(
+  value: Uint8Array | undefined,
+  shape: RegExp | undefined,
+): string | undefined {
   if (value === undefined) return undefined
   const text = decoded(value)
   if (shape?.test(text) === false) throw wrong("an extra's text may not be like this")
   return text
 }
 
-function numberOf(value: Uint8Array | undefined, length: number): number | undefined {
+export function numberOf(value: Uint8Array | undefined, length: number): number | undefined {
   const bytes = sized(value, length)
   if (bytes === undefined) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, length)
@@ -231,7 +230,7 @@ function numberOf(value: Uint8Array | undefined, length: number): number | undef
   return length === 4 ? view.getUint32(0) : wholeAt(view, 0)
 }
 
-function sized(value: Uint8Array | undefined, length: number): Uint8Array | undefined {
+export function sized(value: Uint8Array | undefined, length: number): Uint8Array | undefined {
   if (value !== undefined && value.length !== length) {
     throw wrong(`an extra has ${value.length} bytes instead of ${length}`)
   }
@@ -239,7 +238,7 @@ function sized(value: Uint8Array | undefined, length: number): Uint8Array | unde
 }
 
 /** The field, where there is one. */
-function field<Name extends string, Value>(
+export function field<Name extends string, Value>(
   name: Name,
   value: Value | undefined,
 ): { readonly [Key in Name]?: Value } {

@@ -5,6 +5,7 @@
  * there as it is. What has no place in a compact frame is not written: `compact` gives undefined.
  */
 import { type Fault, numberOf } from "./pools-errors.ts"
+import { blockBytes } from "./pools-memory.ts"
 import { bytesOf, type Payload } from "./pools-payload.ts"
 import type { Id, Proof, ToApp, Told, ToldEmit, Toward } from "./pools-shapes.ts"
 
@@ -21,7 +22,8 @@ export const flagBits = {
   ...{ handler: 128 },
 } as const
 
-const tags = {
+/** The numbers of what may stand besides. */
+export const tags = {
   ...{ origin: 1, destination: 2, affinity: 3, key: 4, traceparent: 5, tracestate: 6, parent: 7 },
   ...{
     credit: 8,
@@ -35,6 +37,8 @@ const tags = {
   },
   ...{ retryAfter: 16, uncertain: 17, generation: 18, fence: 19, lost: 20, seq: 21 },
   ...{ correlation: 22, retained: 23, repeated: 24, appFlags: 25 },
+  /** From 128 on a reader passes over those it does not know. */
+  time: 128,
 } as const
 
 export type ExtraName = keyof typeof tags
@@ -44,8 +48,8 @@ export const extraTags: ReadonlyMap<number, ExtraName> = new Map(
   Object.entries(tags).map(([name, tag]) => [tag, name as ExtraName]), // keys of a literal: exactly the union
 )
 
-const proofs: Readonly<Record<Proof, number>> = { none: 0, token: 1, key: 2, certificate: 3 }
-const reasons = { caller: 1, deadline: 2, lost: 3, parent: 4 } as const
+export const proofs: Readonly<Record<Proof, number>> = { none: 0, token: 1, key: 2, certificate: 3 }
+export const reasons = { caller: 1, deadline: 2, lost: 3, parent: 4 } as const
 const encoder = new TextEncoder()
 const largestText = 0xffff
 /** Up to here a text is written unit by unit. */
@@ -100,6 +104,9 @@ export function compact(message: ToApp): Uint8Array | undefined {
       if (message.form !== "compact" || typeof message.id !== "number") return undefined
       return new Frame({ kind: kinds.pong, flags: 0, id: message.id }, 0).end()
     }
+    // Written where their other forms are: see pools-memory.
+    case "content":
+    case "notice":
     case "plain":
       return undefined
   }
@@ -126,6 +133,7 @@ function compactCall(told: Told): Uint8Array | undefined {
   if (told.credit !== undefined) frame.numberExtra(tags.credit, told.credit, 2)
   if (attempt > 1) frame.numberExtra(tags.attempt, attempt, 1)
   if (proof !== "none") frame.numberExtra(tags.identity, proofs[proof], 1)
+  if (told.block !== undefined) frame.extra(tags.block, blockBytes(told.block))
   if (told.nonce !== undefined) frame.extra(tags.nonce, told.nonce)
   if (told.correlation !== undefined) frame.textExtra(tags.correlation, told.correlation)
   if (told.appFlags.length > 0) frame.textExtra(tags.appFlags, told.appFlags.join(","))
@@ -170,8 +178,8 @@ function compactFault(to: Id | null, fault: Fault): Uint8Array | undefined {
 }
 
 /** One frame as it is written, from the front. `bound` is at least what follows the header. */
-class Frame {
-  readonly #bytes: Uint8Array
+export class Frame {
+  readonly #bytes: Uint8Array<ArrayBuffer>
   readonly #view: DataView
   #at = headerBytes
 
@@ -268,23 +276,29 @@ class Frame {
     if (tracestate !== undefined) this.textExtra(tags.tracestate, tracestate)
   }
 
-  end(content: Uint8Array = noBytes): Uint8Array {
+  end(content: Uint8Array = noBytes): Uint8Array<ArrayBuffer> {
     this.#bytes.set(content, this.#at)
     return this.#bytes.subarray(0, this.#at + content.length)
   }
 }
 
-const noBytes = new Uint8Array(0)
+export const noBytes = new Uint8Array(0)
 
-function tracedBytes({ traceparent, tracestate }: { traceparent?: string; tracestate?: string }) {
+export function tracedBytes({
+  traceparent,
+  tracestate,
+}: {
+  traceparent?: string
+  tracestate?: string
+}) {
   return (traceparent === undefined ? 0 : 32) + (tracestate?.length ?? 0)
 }
 
-function flagsBytes(flags: readonly string[]): number {
+export function flagsBytes(flags: readonly string[]): number {
   return flags.reduce((sum, flag) => sum + flag.length + 1, 0)
 }
 
-function towardBit(toward: Toward): number {
+export function towardBit(toward: Toward): number {
   return toward === "handler" ? flagBits.handler : 0
 }
 

@@ -9,6 +9,7 @@ import { decode64 } from "./base64.ts"
 import { isDeeper, shallow } from "./json.ts"
 import type { PoolsCode } from "./pools-errors.ts"
 import { type Fields, isSecond, plain } from "./pools-latzero.ts"
+import { blockOf, memoryRequest } from "./pools-memory.ts"
 import { offerOf, topicOf } from "./pools-offers.ts"
 import {
   bytesPayload,
@@ -155,7 +156,10 @@ const readers: Readonly<Record<MessageType, Reader>> = {
   admin: reader(fitting.admin, ({ id, operation, target, params = {} }) => {
     return { kind: "admin", id: idOf(id), operation, target, params }
   }),
-  memory: reader(fitting.memory, ({ operation }, { id }) => ({ kind: "memory", id, operation })),
+  memory: reader(fitting.memory, (value, { id, raw }) => {
+    const request = memoryRequest(value, { id, raw })
+    return "kind" in request ? request : bad("bad-message", request.reason, { id, ...request })
+  }),
 }
 
 function readAuth(value: Written<"auth">, { id }: Context): FromApp {
@@ -232,7 +236,7 @@ function readTrigger(value: Written<"trigger">, { id, size, raw }: Context): Fro
     ...(parent === undefined ? {} : { parent }),
     ...(value.correlation_id === undefined ? {} : { correlation: value.correlation_id }),
     ...(value.call_nonce === undefined ? {} : { nonce: decode64(value.call_nonce) ?? noBytes }),
-    ...(value.block_ref === undefined ? {} : { hasBlock: true }),
+    ...blockOf(value.block_ref),
     ...traceOf(value),
   }
   return start
@@ -243,7 +247,8 @@ function readResponse(value: Written<"response">, { id, size, raw }: Context): F
   const answer = (outcome: Answer["outcome"]): FromApp => ({ kind: "response", id, to, outcome })
   if (value.status === "success") {
     const result = payloadIn(value.result, value.content_type, { size, raw })
-    return result === undefined ? notSpelled(id) : answer({ is: "done", result })
+    if (result === undefined) return notSpelled(id)
+    return answer({ is: "done", result, ...blockOf(value.block_ref) })
   }
   const told =
     typeof value.error === "string" ? value.error : JSON.stringify(value.error ?? "failed")

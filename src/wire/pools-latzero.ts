@@ -85,7 +85,7 @@ export function plain(message: Fields): Fields {
   const isSent = type === "trigger" || type === "emit"
   plainly["type"] = typeOf(type, rest)
   fill(plainly, "trigger", process)
-  if (isSent) fill(plainly, "payload", data)
+  fill(plainly, isSent ? "payload" : "data", data)
   fill(plainly, "correlation_id", in_reply_to)
   if (type === "response") fill(plainly, "result", response)
   fill(plainly, "metadata", meta)

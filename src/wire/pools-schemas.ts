@@ -5,6 +5,7 @@
  * list has a bound, so has every number.
  */
 import { examined, type Misfit, type Static, Type } from "./schema.ts"
+import { recordLimitBytes } from "./trinity-record.ts"
 
 const id = Type.String({ pattern: "^[\\x21-\\x7e]{1,64}$" })
 const appId = Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" })
@@ -62,6 +63,70 @@ const topic = Type.Union([
 ])
 const anything = Type.Record(Type.String(), Type.Unknown())
 
+const exact = whole(Number.MAX_SAFE_INTEGER)
+const memoryFields = {
+  size: Type.Optional(exact),
+  block_type: Type.Optional(word),
+  permissions: Type.Optional(
+    Type.Object({
+      read: Type.Optional(Type.Array(word, { maxItems: 1_000 })),
+      write: Type.Optional(Type.Array(word, { maxItems: 1_000 })),
+    }),
+  ),
+  slots: Type.Optional(whole(32)),
+  writers: Type.Optional(Type.String({ pattern: "^(one|many)$" })),
+  checksum: Type.Optional(Type.Boolean()),
+  durable: Type.Optional(Type.Boolean()),
+  filling: Type.Optional(Type.Boolean()),
+  ring: Type.Optional(Type.String({ pattern: "^(block|overwrite)$" })),
+  /** Of `create`: whether writing needs a lock. Of no other operation. */
+  lock: Type.Optional(Type.String({ pattern: "^(advisory|required)$" })),
+  initial: Type.Optional(Type.String({ pattern: "^(empty|zeros)$" })),
+  mode: Type.Optional(Type.String({ pattern: "^(read|write|exclusive)$" })),
+  via: Type.Optional(Type.String({ pattern: "^(socket|map)$" })),
+  /** Of `attach`: asks for a cell to pin with. */
+  pin: Type.Optional(Type.Boolean()),
+  pid: Type.Optional(whole(u32)),
+  started: Type.Optional(exact),
+  offset: Type.Optional(exact),
+  length: Type.Optional(exact),
+  generation: Type.Optional(exact),
+  if_generation: Type.Optional(exact),
+  whole: Type.Optional(Type.Boolean()),
+  fence: Type.Optional(whole(u32)),
+  timeout: Type.Optional(exact),
+  lease_ms: Type.Optional(exact),
+  lock_id: Type.Optional(word),
+  payload: Type.Optional(Type.Unknown()),
+}
+
+/** Of encrypted pools. */
+const keyFields = {
+  root_key: Type.Optional(bytes),
+  /** An epoch's record with all its members, in base64url. */
+  record: Type.Optional(
+    Type.String({ pattern: "^[A-Za-z0-9_-]*$", maxLength: Math.ceil((recordLimitBytes * 4) / 3) }),
+  ),
+  known_epoch: Type.Optional(whole(u32)),
+  after: Type.Optional(whole(u32)),
+  epoch: Type.Optional(whole(u32)),
+  grade: Type.Optional(Type.Integer({ minimum: 1, maximum: 4 })),
+  signature: Type.Optional(bytes),
+  certificate: Type.Optional(bytes),
+  binding: Type.Optional(bytes),
+  bytes: Type.Optional(bytes),
+}
+
+/** A piece of a block's content, instead of a payload. */
+const blockRef = Type.Optional(
+  Type.Object({
+    block: Type.String({ pattern: "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" }),
+    generation: exact,
+    offset: Type.Optional(exact),
+    length: Type.Optional(exact),
+  }),
+)
+
 /** By `type`. */
 export const schemas = {
   handshake: Type.Object({
@@ -100,7 +165,7 @@ export const schemas = {
     idempotency_key: Type.Optional(word),
     wait_ms: Type.Optional(whole(u32)),
     credit: Type.Optional(whole(0xffff)),
-    block_ref: Type.Optional(anything),
+    block_ref: blockRef,
     call_nonce: Type.Optional(Type.String({ pattern: "^[A-Za-z0-9_+/-]{22}=*$" })),
     ...trace,
   }),
@@ -113,7 +178,7 @@ export const schemas = {
     error_code: Type.Optional(word),
     handler_code: Type.Optional(word),
     content_type: contentType,
-    block_ref: Type.Optional(anything),
+    block_ref: blockRef,
   }),
   emit: Type.Object({
     id: Type.Optional(id),
@@ -164,6 +229,7 @@ export const schemas = {
     force: Type.Optional(Type.Boolean()),
     description: Type.Optional(Type.String({ maxLength: 4_096 })),
     limits: Type.Optional(anything),
+    ...keyFields,
   }),
   admin: Type.Object({
     id,
@@ -174,7 +240,16 @@ export const schemas = {
   memory: Type.Object({
     id: Type.Optional(id),
     operation: word,
-    block_id: Type.Optional(Type.String({ maxLength: 512 })),
+    /** 1 to 128 bytes without control characters. */
+    block_id: Type.Optional(Type.String({ pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$" })),
+    pool: Type.Optional(poolName),
+    attachment: Type.Optional(whole(u32)),
+    /** Bytes in base64; true with `subscribe`: the content comes with each notice. */
+    data: Type.Optional(
+      Type.Union([Type.String({ pattern: "^[A-Za-z0-9_+/-]*=*$" }), Type.Boolean()]),
+    ),
+    content_type: contentType,
+    ...memoryFields,
   }),
 } as const
 

@@ -6,6 +6,7 @@
  * a payload is kept in the form in which it came and turned into another only when one is asked for.
  */
 import type { Fault } from "./pools-errors.ts"
+import type { Content, MemoryRequest, Notice } from "./pools-memory.ts"
 import type { Payload } from "./pools-payload.ts"
 
 /**
@@ -116,7 +117,16 @@ export interface Start extends Trace {
   readonly parent?: number
   readonly correlation?: string
   readonly nonce?: Uint8Array
-  readonly hasBlock?: boolean
+  /** The payload lies there. */
+  readonly block?: BlockRef
+}
+
+/** A piece of a block's content. `length` 0: up to its end. */
+export interface BlockRef {
+  readonly uuid: string
+  readonly generation: number
+  readonly offset: number
+  readonly length: number
 }
 
 /** What a handler answers. `to` is the id that we gave it; undefined when it is none of ours. */
@@ -125,7 +135,7 @@ export interface Answer {
   readonly id: Id | undefined
   readonly to: number | undefined
   readonly outcome:
-    | { readonly is: "done"; readonly result: Payload }
+    | { readonly is: "done"; readonly result: Payload; readonly block?: BlockRef }
     | { readonly is: "failed"; readonly sentence: string; readonly handlerCode?: string }
     | { readonly is: "unavailable"; readonly sentence: string }
 }
@@ -191,7 +201,7 @@ export type FromApp =
   | Subscribing
   | PoolRequest
   | AdminRequest
-  | { readonly kind: "memory"; readonly id: Id | undefined; readonly operation: string }
+  | MemoryRequest
   /** What could not be read. With "bad-frame" nothing behind it can be, either. */
   | { readonly kind: "bad"; readonly id: Id | undefined; readonly fault: Fault }
 
@@ -226,6 +236,8 @@ export interface Told extends Trace {
   readonly correlation?: string
   readonly credit?: number
   readonly nonce?: Uint8Array
+  /** The payload lies there, in a block that the handler has mapped. */
+  readonly block?: BlockRef
 }
 
 export interface ToldEmit extends Trace {
@@ -263,6 +275,8 @@ export type ToApp =
   | { readonly kind: "credit"; readonly to: Id; readonly toward: Toward; readonly count: number }
   | { readonly kind: "cancel"; readonly to: number; readonly reason: CancelReason }
   | { readonly kind: "pong"; readonly id: Id | undefined; readonly form: "json" | "compact" }
+  | Content
+  | Notice
   /** All others: an object as it is written. */
   | { readonly kind: "plain"; readonly body: Readonly<Record<string, unknown>> }
 

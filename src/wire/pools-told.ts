@@ -8,6 +8,13 @@ import { encode64Url } from "./base64.ts"
 import { compact } from "./pools-compact.ts"
 import { adviceOf, type Fault, wordOf } from "./pools-errors.ts"
 import { type Fields, oldWordOf, spelledFor } from "./pools-latzero.ts"
+import {
+  blockBody,
+  compactContent,
+  compactNotice,
+  contentBody,
+  noticeBody,
+} from "./pools-memory.ts"
 import { bytesOf, contentTypeName, contentTypes, type Payload, spelled } from "./pools-payload.ts"
 import { type Form, type Id, type ToApp, uuidOf } from "./pools-shapes.ts"
 
@@ -19,12 +26,23 @@ export const firstForm: Form = { binary: "none", version: "1.0", dialect: "plain
 /** `message` as one frame's body, a text or bytes; undefined where this far end does not know such messages. */
 export function tell(message: ToApp, form: Form): Uint8Array | string | undefined {
   if (form.binary === "compact" || form.binary === "both") {
-    const frame = compact(message)
+    const frame =
+      message.kind === "content"
+        ? compactContent(message)
+        : message.kind === "notice"
+          ? compactNotice(message)
+          : compact(message)
     if (frame !== undefined) return frame
   }
   const mayMix = form.binary === "mixed" || form.binary === "both"
-  if (mayMix && "payload" in message && isRaw(message.payload)) {
+  if (mayMix && "payload" in message && message.kind !== "notice" && isRaw(message.payload)) {
     return mixed(message, message.payload)
+  }
+  if (mayMix && message.kind === "content") {
+    return framed(contentBody(message, "raw"), message.data)
+  }
+  if (mayMix && message.kind === "notice" && message.content !== undefined) {
+    return framed(noticeBody(message, "raw"), message.content.data)
   }
   const fields = spelledFor(bodyOf(message, form), form)
   return fields && JSON.stringify(fields)
@@ -55,12 +73,14 @@ function isRaw(payload: Payload): boolean {
 }
 
 function mixed(message: ToApp, payload: Payload): Uint8Array {
-  const bytes = bytesOf(payload)
   const { payload: _, result: __, ...fields } = bodyOf(message, firstForm)
   const name = contentTypeName(payload.type)
-  const header = encoder.encode(
-    JSON.stringify({ ...fields, content_type: name, size: bytes.length }),
-  )
+  return framed({ ...fields, content_type: name }, bytesOf(payload))
+}
+
+/** JSON with the bytes that belong to it behind. */
+function framed(fields: Fields, bytes: Uint8Array): Uint8Array {
+  const header = encoder.encode(JSON.stringify({ ...fields, size: bytes.length }))
   const frame = new Uint8Array(5 + header.length + bytes.length)
   new DataView(frame.buffer).setUint32(1, header.length)
   frame.set(header, 5)
@@ -111,6 +131,10 @@ function bodyOf(message: ToApp, form: Form): Fields {
       return { type: "cancel", correlation_id: uuidOf(message.to), reason: message.reason }
     case "pong":
       return { type: "pong", ...(message.id === undefined ? {} : { id: String(message.id) }) }
+    case "content":
+      return contentBody(message, "base64")
+    case "notice":
+      return noticeBody(message, "base64")
     case "plain":
       return message.body
   }
@@ -131,6 +155,7 @@ function callBody(message: Extract<ToApp, { kind: "call" }>): Fields {
     ...(correlation === undefined ? {} : { correlation_id: correlation }),
     ...(credit === undefined ? {} : { credit }),
     ...(nonce === undefined ? {} : { call_nonce: encode64Url(nonce) }),
+    ...(message.block === undefined ? {} : { block_ref: blockBody(message.block) }),
     attempt,
     identity: message.proof,
     ...traceFields(message),

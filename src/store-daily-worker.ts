@@ -1,0 +1,24 @@
+/**
+ * The thread of a day's copy: copies the database and checks the copy, beside the event loop. Ends
+ * when that is done; what failed is thrown, and told to whoever started it.
+ */
+import { workerData } from "node:worker_threads"
+import { openStore } from "./store.ts"
+import { copyContents } from "./store-contents.ts"
+
+/** What the thread is started with. */
+export interface DailyWork {
+  readonly uri: string
+  readonly file: string
+  /** Where contents of durable blocks are kept. */
+  readonly contents: string
+}
+
+const { uri, file, contents } = workerData as DailyWork // given by store-daily, the only one that starts us
+const store = openStore({ uri, use: "visit" })
+try {
+  await store.backup(file, ["operators"])
+  copyContents({ copy: file, store, contents })
+} finally {
+  store.close()
+}
