@@ -1,14 +1,22 @@
 /**
- * Lines over TCP and unix sockets, also through a SOCKS proxy: the SDK of programs, for Node only.
+ * Operators and pools over TCP, TLS and unix sockets, also through a SOCKS proxy: the SDK of programs,
+ * for Node only.
  *
  * What always holds: a host that ends in `.onion` is reached through a proxy or not at all, and its
  * name is looked up nowhere else; at most one socket lives at a time. Nothing is queued here.
  */
 import { connect as dial, isIPv6, type Socket } from "node:net"
+import { connect as secure } from "node:tls"
 import { LineReader, overlong } from "../wire/lines.ts"
+import type { Mapper } from "./blocks-mapping.ts"
 import { OperatorsSession } from "./operators.ts"
 import type { Line, LineOwner, OpenLine, Operators, OperatorsOptions } from "./operators-shapes.ts"
 import { openSocketLine } from "./operators-socket.ts"
+import { connectApp } from "./pools-app.ts"
+import type { OpenWire } from "./pools-link.ts"
+import type { App, AppOptions } from "./pools-shapes.ts"
+import { openSocketWire } from "./pools-socket.ts"
+import { openStreamWire } from "./pools-stream.ts"
 import { endingOf } from "./socket.ts"
 import { connectThrough, type Place, SocksError } from "./socks.ts"
 
@@ -22,43 +30,105 @@ const connectMs = 15_000
 /** A line of an original server may be longer than ours are. */
 const lineBytes = 1_048_576
 
+/** Who is believed to be the server, and who this program is, all as PEM. */
+export interface TlsOptions {
+  /** The authority of the server's certificate, instead of those that the system believes. */
+  readonly ca?: string
+  /** This program's own certificate and its key. */
+  readonly cert?: string
+  readonly key?: string
+  /** The name in the server's certificate, where that is not the address. */
+  readonly servername?: string
+}
+
 export interface TcpOptions {
   /** `host:port` or `unix:path`; 127.0.0.1:9050 for an onion address if it is not said. */
   readonly socks?: string
+  /** For `tls://` addresses. */
+  readonly tls?: TlsOptions
 }
 
 /** A server's listener of lines, as a program sees it. Nothing is opened before it is used. */
 export interface LineClient {
   /** Logs in as an operator. Throws TypeError for what cannot be a callsign. */
   operators(options: OperatorsOptions): Operators
+  /** Connects to pools as an app. Rejects with PoolsError when it is refused, or nobody is there. */
+  pools(options: AppOptions): Promise<App>
 }
 
 /**
- * The operators at `address`: `host:port`, `tcp://host:port`, `unix:/path`, or a server's `http(s)`
- * or `ws(s)` address. Throws TypeError for what is no such address.
+ * The operators or pools at `address`: `host:port`, `tcp://host:port`, `tls://host:port`, `unix:/path`,
+ * or a server's `http(s)` or `ws(s)` address. Throws TypeError for what is no such address.
  */
 export function connect(address: string, options: TcpOptions = {}): LineClient {
   const open = openerFor(address, options)
-  return { operators: (wanted) => new OperatorsSession(open, wanted) }
+  const openWire = wiresFor(address, options)
+  return {
+    operators: (wanted) => new OperatorsSession(open, wanted),
+    pools: (wanted) => connectApp(openWire, wanted, loadMapper),
+  }
+}
+
+/** Only who uses blocks needs it. */
+async function loadMapper(): Promise<Mapper | undefined> {
+  const shm = await import("./shm.ts")
+  return shm.loadMapper()
 }
 
 /** How lines to `address` are opened. Throws TypeError for what is no address. */
 export function openerFor(address: string, options: TcpOptions = {}): OpenLine {
+  const reach = reacherFor(address, options)
+  return reach === undefined ? openSocketLine(address) : (owner) => new StreamLine(owner, reach)
+}
+
+/** How frames to `address` are carried. Throws TypeError for what is no address. */
+export function wiresFor(address: string, options: TcpOptions = {}): OpenWire {
+  const reach = reacherFor(address, options)
+  return reach === undefined ? openSocketWire(address) : openStreamWire(reach)
+}
+
+type Reach = (signal: AbortSignal) => Promise<Socket>
+
+/** How sockets to `address` are opened; undefined for that of a WebSocket. */
+function reacherFor(address: string, options: TcpOptions): Reach | undefined {
   if (/^(?:https?|wss?):\/\//.test(address)) {
     if (options.socks !== undefined || isOnion(new URL(address).hostname)) {
       throw new TypeError("a WebSocket goes through no proxy here: give host:port")
     }
-    return openSocketLine(address)
+    return undefined
   }
-  const place = placeOf(address)
+  const isSecure = address.startsWith("tls://")
+  const place = placeOf(address.replace(/^tls:\/\//, "tcp://"))
   const proxy = "path" in place ? undefined : proxyFor(place.host, options.socks)
   // One for all connections of this identity: tor keeps its circuits apart from those of others.
   const identity = crypto.randomUUID()
-  return (owner) =>
-    new StreamLine(owner, (signal) => {
-      if (proxy === undefined || "path" in place) return dialled(place, signal)
-      return connectThrough({ proxy, ...place, identity, signal })
+  const reach: Reach = (signal) => {
+    if (proxy === undefined || "path" in place) return dialled(place, signal)
+    return connectThrough({ proxy, ...place, identity, signal })
+  }
+  if (!isSecure || "path" in place) return reach
+  return async (signal) => secured(await reach(signal), place.host, options.tls ?? {})
+}
+
+/** Speaks TLS over a socket. Rejects when the far end is not who it should be. */
+function secured(socket: Socket, host: string, options: TlsOptions): Promise<Socket> {
+  const name = options.servername ?? host
+  const isName = isIPv6(name) || /^[\d.]+$/.test(name) ? {} : { servername: name }
+  return new Promise((resolve, reject) => {
+    const line = secure({ ...options, socket, host: name, ...isName })
+    const timer = setTimeout(() => fail(new Error(`${host} does not answer with TLS`)), connectMs)
+    const fail = (problem: Error) => {
+      clearTimeout(timer)
+      line.destroy()
+      reject(problem)
+    }
+    line.once("error", fail)
+    line.once("secureConnect", () => {
+      clearTimeout(timer)
+      line.off("error", fail)
+      resolve(line)
     })
+  })
 }
 
 /** Reads `host:port`, `[v6]:port`, `tcp://…` or `unix:/path`. Throws TypeError for anything else. */
@@ -203,6 +273,27 @@ class StreamLine implements Line {
   }
 }
 
+export type {
+  AttachOptions,
+  Block,
+  BlockNotice,
+  BlockOptions,
+  BlockRef,
+  Lock,
+  LockOptions,
+  Pinned,
+  PoolBlocks,
+  ReadOptions,
+  Ring,
+  RingOptions,
+  RingRecord,
+  Sealed,
+  Snapshot,
+  SubscribeOptions,
+  WriteOptions,
+  Written,
+} from "./blocks-shapes.ts"
+export { nodePrimitives } from "./keys-node.ts"
 export {
   type End,
   type Incoming,
@@ -213,3 +304,35 @@ export {
   type OwnSession,
   type SendOptions,
 } from "./operators-shapes.ts"
+export { type AppKey, keyFromSeed } from "./pools-key.ts"
+export type { CertifyOptions, HeldKeys, Keys } from "./pools-sealed.ts"
+export {
+  type AdminOptions,
+  type Advice,
+  type App,
+  type AppOptions,
+  type AppState,
+  type CallContext,
+  type CallOptions,
+  type CancelMode,
+  type Candidate,
+  type Emit,
+  type EmitOptions,
+  type Explanation,
+  type HandleOptions,
+  type JoinOptions,
+  type Member,
+  type OnOptions,
+  type Policy,
+  type Pool,
+  type PoolEvent,
+  type PoolOptions,
+  PoolsError,
+  type Proof,
+  type Reached,
+  type Right,
+  type Rights,
+  type Stream,
+  type Undo,
+  type Work,
+} from "./pools-shapes.ts"
