@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * The program: arguments and environment in, one subcommand run, an exit code out.
  *
@@ -21,6 +22,14 @@ const commands: Readonly<Record<string, { says: string; load: () => Promise<Comm
   invite: {
     says: "invite an operator, or make a key for an onion service",
     load: async () => (await import("./cli/invite.ts")).invite,
+  },
+  call: {
+    says: "have a call done by whichever app handles it",
+    load: async () => (await import("./cli/call.ts")).call,
+  },
+  watch: {
+    says: "follow the emits, calls and blocks of a pool",
+    load: async () => (await import("./cli/watch.ts")).watch,
   },
   doctor: {
     says: "look for what is missing, open or unwise",

@@ -8,7 +8,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { extname, join } from "node:path"
 import type { Line } from "../client/operators-shapes.ts"
 import { openerFor } from "../client/tcp.ts"
 import { openStore } from "../store.ts"
@@ -50,7 +50,8 @@ class Trial {
   constructor(directory: string, path: string | undefined) {
     this.#directory = directory
     this.#socket = join(directory, "operators.sock")
-    const main = join(import.meta.dirname, "../main.ts")
+    // With the ending of this file: .ts in the sources, .js in what is published.
+    const main = join(import.meta.dirname, `../main${extname(import.meta.filename)}`)
     const environment = {
       ...(path === undefined ? {} : { PATH: path }),
       DATA_DIR: join(directory, "data"),

@@ -1,12 +1,17 @@
 /**
- * `quartet doctor`: looks at how the operators are served, or proves that they keep nothing.
+ * `quartet doctor`: looks at the pools and the database, or at how the operators are served, or proves
+ * that they keep nothing.
  *
  * What always holds: a look changes nothing; each check is one line that says what to do. The proof
  * runs a server of its own, in a directory that it removes.
  */
+import type { Config } from "../config.ts"
 import { type Command, fail, readOptions } from "./command.ts"
 import { lookAtMachine } from "./doctor-machine.ts"
+import { lookAtPools } from "./doctor-pools.ts"
+import { lookAtReach } from "./doctor-reach.ts"
 import { proveSilence } from "./doctor-silence.ts"
+import { lookAtStore } from "./doctor-store.ts"
 import { dialOperators, lookAtTor } from "./doctor-tor.ts"
 import { harmless } from "./terminal.ts"
 import { configAt, placeHelp, placeOptions } from "./visit.ts"
@@ -17,8 +22,13 @@ export interface Finding {
   readonly says: string
 }
 
-const help = `usage: quartet doctor --tor [--torrc FILE] [--dial ADDRESS:PORT] [--socks HOST:PORT]
+const help = `usage: quartet doctor
+       quartet doctor --tor [--torrc FILE] [--dial ADDRESS:PORT] [--socks HOST:PORT]
        quartet doctor --silence
+
+Alone it looks at pools and at the database, with the settings of the environment that it is
+started in: ports, who may claim an id, certificates, memory for blocks, limits, backups, and how
+long an answer takes. Run it as the server's user; the server may run, or not.
 
 --tor looks at torrc, sockets, files and the running server, with the settings of the environment
 that it is started in. It changes nothing.
@@ -51,16 +61,26 @@ export const doctor: Command = async (words, environment) => {
     return 0
   }
   if (read.positionals.length > 0) return fail(`what is "${read.positionals[0]}" for?`, 2)
-  if (tor === silence) return fail("what for? quartet doctor --tor, or --silence", 2)
+  if (tor && silence) return fail("one at a time: --tor, or --silence", 2)
   try {
     if (silence) return told(await proveSilence(environment["PATH"]))
     const config = configAt(read.values, environment)
+    if (!tor) return told(await lookAtAll(config))
     const findings = [...lookAtTor(config, torrc), ...lookAtMachine(config)]
     const dialled = dial === undefined ? [] : [await dialOperators(dial, socks)]
     return told([...findings, ...dialled])
   } catch (thrown) {
     return fail(thrown instanceof Error ? thrown.message : String(thrown))
   }
+}
+
+async function lookAtAll(config: Config): Promise<readonly Finding[]> {
+  const now = Date.now()
+  return [
+    ...lookAtPools(config, now),
+    ...(await lookAtStore(config, now)),
+    ...(await lookAtReach(config)),
+  ]
 }
 
 function told(findings: readonly Finding[]): number {
