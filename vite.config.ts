@@ -1,10 +1,11 @@
 /**
- * The four builds into dist/page/: the page (`vite build`), client.js, the SDK as one module
- * (`vite build --mode client`), codemirror.js, its binding (`vite build --mode codemirror`), and
- * client-yjs.js, Yjs documents on a relay (`vite build --mode yjs`). The first empties the
- * directory, so the others come after it. collab.js (`vite build --mode collab`) and client-tcp.js
- * (`vite build --mode tcp`) are for other people's Node programs, which take no TypeScript from a
- * package.
+ * The six builds into dist/page/: the page (`vite build`), client.js, the SDK as one module
+ * (`vite build --mode client`), codemirror.js, its binding (`vite build --mode codemirror`),
+ * client-yjs.js, Yjs documents on a relay (`vite build --mode yjs`), client-pools.js, pools
+ * (`vite build --mode pools`), and client-keys.js, the keys of encrypted ones (`vite build --mode
+ * keys`). The first empties the directory, so the others come after it.
+ * collab.js (`vite build --mode collab`) and client-tcp.js (`vite build --mode tcp`) are for other
+ * people's Node programs, which take no TypeScript from a package.
  *
  * All addresses come out relative, so the result works below any path. The service worker keeps
  * its name, `worker.js`: a browser asks under that name whether there is a newer one.
@@ -173,6 +174,8 @@ function configOf(mode: string): UserConfig {
   if (mode === "tcp") return program("src/client/tcp.ts", "client-tcp.js")
   if (mode === "client") return library("src/client/client.ts", "client.js")
   if (mode === "yjs") return yjs
+  if (mode === "pools") return library("src/client/pools.ts", "client-pools.js")
+  if (mode === "keys") return library("src/client/keys.ts", "client-keys.js")
   if (mode !== "codemirror") return page
   const binding = library("src/client/codemirror.ts", "codemirror.js")
   return { ...withPeers(binding, /^@codemirror\//), plugins: [operationsOfClient] }
