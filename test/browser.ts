@@ -185,7 +185,7 @@ async function look(
     if (asked !== origin && protocol !== "blob:") faults.push(`request: ${request.url()}`)
   })
   await page.goto(address)
-  await page.locator(".cm-content, .way-in").first().waitFor()
+  await page.locator(".cm-content, .way-in, .tree, .pools-ask").first().waitFor()
   return {
     page,
     shows: (text) => become(text, () => page.evaluate<string>(shownText)),

@@ -91,6 +91,8 @@ for (const [what, chunk, limit] of [
   ["the history", "slider", 20_000],
   ["the relay's panel, with Yjs", "room", 60_000],
   ["the operators' panel", "talk", 20_000],
+  // A third of it is the SDK, with blocks and keys.
+  ["PL169 the pools' panel, with its SDK", "board", 50_000],
 ] as const) {
   test(`DC141 ${what}: loaded on use, and at most ${limit / 1_000} KB`, () => {
     const first = closure(mainScript())

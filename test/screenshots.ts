@@ -1,13 +1,14 @@
 /**
  * The pictures of the README, taken from the page at work: a real server, three people who write
- * a program together, and a visitor who looks on. `npm run screenshots` writes them anew, so they
- * show what there is.
+ * a program together, a visitor who looks on, and apps that call each other. `npm run screenshots`
+ * writes them anew, so they show what there is.
  */
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Browser, chromium, type Page } from "playwright-core"
 import { connect, type SharedText } from "../src/client/client.ts"
+import { type App, connect as connectPools } from "../src/client/pools.ts"
 import { createServer } from "../src/server.ts"
 import { findChromium } from "./needs.ts"
 
@@ -63,6 +64,12 @@ const pictures = [
 ] as const
 
 type Picture = (typeof pictures)[number]
+
+/** The pools' panel, at a trigger that is called all the time. */
+const poolsPictures = [
+  { name: "pools-light", theme: "light" },
+  { name: "pools-dark", theme: "dark" },
+] as const
 
 /** Resolves when `look` gives true. */
 async function until(look: () => boolean): Promise<void> {
@@ -148,6 +155,92 @@ async function take(
   await context.close()
 }
 
+/** Apps that handle a trigger, one that calls it, and one that is away. Gives what ends them. */
+async function work(url: string): Promise<() => Promise<void>> {
+  const input = {
+    type: "object",
+    required: ["width"],
+    properties: {
+      width: { type: "integer", description: "In px" },
+      format: { enum: ["avif", "webp", "png"] },
+      sharpen: { type: "boolean" },
+    },
+  }
+  const apps: App[] = []
+  const enter = async (app: string): Promise<App> => {
+    const one = await connectPools(url).pools({ app, instances: true })
+    apps.push(one)
+    return one
+  }
+  for (const [at, concurrency] of [2, 4, 1].entries()) {
+    const resize = await enter("resize")
+    let count = 0
+    const scale = async ({ width }: { width: number }) => {
+      count += 1
+      await pause(4 + ((count * 7) % 40) * (at + 1))
+      if (count % 37 === 0) throw Object.assign(new Error("no image"), { code: "E_IMAGE" })
+      return { width, bytes: width * 321 }
+    }
+    const description = "Scales an image to a width."
+    const offer = { input, description, version: "2.1.0", concurrency }
+    await resize.handle("image.resize", scale, { ...offer, policy: "least_pending" })
+  }
+  const mailer = await enter("mailer")
+  await mailer.handle("mail.send", () => pause(90), { description: "Sends a letter." })
+  await (await enter("reports")).close()
+  const web = await enter("web")
+  await web.pool("billing").create({ description: "Money, kept apart." })
+  const ledger = await enter("ledger")
+  await ledger.pool("billing").join()
+  await ledger.handle("entry.add", () => true, { pool: "billing" })
+  let tick = 0
+  const timer = setInterval(() => {
+    tick += 1
+    const calls = 1 + Math.round(2 + 2 * Math.sin(tick / 40))
+    for (let count = 0; count < calls; count++) {
+      web.call("image.resize", { width: 640 }).catch(() => {})
+    }
+    if (tick % 4 === 0) web.call("mail.send", {}).catch(() => {})
+  }, 50)
+  return async () => {
+    clearInterval(timer)
+    await Promise.all(apps.map((app) => app.close({ withinMs: 0 })))
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** Two minutes of work first: the curves show so much. */
+async function takePools(browser: Browser, url: string): Promise<void> {
+  const end = await work(url)
+  const pages = await Promise.all(
+    poolsPictures.map(async ({ theme }) => {
+      const context = await browser.newContext({
+        ...{ viewport: { width: 1280, height: 900 }, deviceScaleFactor: 1.5 },
+        ...{ colorScheme: theme, reducedMotion: "reduce" },
+      })
+      const page = await context.newPage()
+      await page.goto(`${url}/pools#default/trigger/image.resize`)
+      return page
+    }),
+  )
+  await pause(120_000)
+  for (const [at, { name }] of poolsPictures.entries()) {
+    const page = pages[at]
+    if (page === undefined) continue
+    await page.bringToFront()
+    await page.getByLabel(/^width/).fill("640")
+    await page.locator(".explained li").nth(2).waitFor()
+    const path = join(images, `${name}.png`)
+    await page.screenshot({ path })
+    process.stdout.write(`${path}: ${Math.round(statSync(path).size / 1_000)} KB\n`)
+    await page.context().close()
+  }
+  await end()
+}
+
 const executablePath = findChromium()
 if (executablePath === undefined) {
   process.stderr.write("Chromium is not installed: no pictures were taken\n")
@@ -175,6 +268,7 @@ try {
   await write(writers)
   for (const picture of pictures) await take(browser, url, writers, picture)
   await Promise.all(writers.map((writer) => writer.close()))
+  await takePools(browser, url)
 } finally {
   await browser.close()
   await server.stop()

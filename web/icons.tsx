@@ -12,6 +12,8 @@ const paths = {
   relay: "M3.5 7H16M12.5 3.5L16 7l-3.5 3.5M16.5 13H4M7.5 9.5L4 13l3.5 3.5",
   /** A saying, with a prompt in it. */
   operators: "M3 4h14v10.5H9.5L6 17.25V14.5H3zM6.75 7.5L8.75 9.25L6.75 11M10.5 11.25h2.75",
+  /** Water in a pool. */
+  pools: "M3 6.5q3.5-3 7 0t7 0M3 11q3.5-3 7 0t7 0M3 15.5q3.5-3 7 0t7 0",
   /** Two side by side. */
   beside: "M3 4h14v12H3zM10 4v12",
   plus: "M10 4v12M4 10h12",

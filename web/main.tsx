@@ -5,10 +5,11 @@ import { Frame, type Panel } from "./frame.tsx"
 import { keepPage } from "./keeping.ts"
 import { operatorsPanel } from "./operators/panel.tsx"
 import { panelParts } from "./panels.ts"
+import { poolsPanel } from "./pools/panel.tsx"
 import { relayPanel } from "./relay/panel.tsx"
 
 /** Every panel there is, in the order of the rail. */
-const panels: readonly Panel[] = [documentsPanel, relayPanel, operatorsPanel]
+const panels: readonly Panel[] = [documentsPanel, relayPanel, operatorsPanel, poolsPanel]
 
 const page = document.getElementById("page")
 if (page === null) throw new Error("never: index.html has the element that the page is drawn in")

@@ -9,7 +9,7 @@ import { Cell } from "./cell.ts"
 import { parts } from "./served.ts"
 
 /** Parts that have a panel, in the order of the rail. */
-const known = ["documents", "relay", "operators"] as const
+const known = ["documents", "relay", "operators", "pools"] as const
 
 /** A part that has a panel. */
 export type Part = (typeof known)[number]
