@@ -86,6 +86,7 @@ export async function startServer(t: TestContext, config: Start = {}): Promise<S
       drainSeconds: 0,
       operatorsPort: undefined,
       poolsPort: undefined,
+      blocksDir: undefined,
       ...(inMemory ? { sqliteUri: ":memory:" } : {}),
       ...settings,
     },

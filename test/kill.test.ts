@@ -301,11 +301,12 @@ const keeper = (from: string, to: string) => `
     for (const name of ["quartet.db", "quartet.db-wal"]) {
       fs.copyFileSync(from + "/" + name, to + "/" + number + "/" + name)
     }
-    fdatasync(file, (problem) => {
+    // A disk that is slow: meanwhile more is typed, which it has not.
+    setTimeout(() => fdatasync(file, (problem) => {
       fs.writeFileSync(to + "/next", String(number))
       fs.renameSync(to + "/next", to + "/last")
       answer(problem)
-    })
+    }), 30)
   }
   syncBuiltinESMExports()`
 

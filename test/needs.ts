@@ -1,5 +1,5 @@
 /**
- * What the tests need from the distribution: Chromium and redis-server. Installs what is missing when
+ * What the tests need from the distribution: Chromium, redis-server and Python's cryptography. Installs what is missing when
  * this process may (root, with apt-get); otherwise says loudly what will be skipped. Runs before
  * `npm test`.
  */
@@ -34,6 +34,17 @@ export function findRedis(): string | undefined {
   return find(["redis-server"])
 }
 
+/** The path of a Python, 3.11 or later, that has `cryptography`; undefined where there is none. */
+export function findPython(): string | undefined {
+  const here = find(["python3"])
+  // The distribution's own: another one in front of it may lack the package.
+  const candidates = [...(here === undefined ? [] : [here]), "/usr/bin/python3"].filter(
+    isExecutable,
+  )
+  const asked = "import sys, cryptography; sys.exit(sys.version_info < (3, 11))"
+  return candidates.find((python) => spawnSync(python, ["-c", asked]).status === 0)
+}
+
 /** Installs `name` with apt-get. Says what it does, and what came of it. */
 function install(name: string): void {
   process.stderr.write(`tests: ${name} is missing; installing the distribution's package\n`)
@@ -61,6 +72,13 @@ if (import.meta.main) {
     process.stderr.write(
       "\n*** tests: redis-server is missing and cannot be installed here (needs root and apt-get).\n" +
         "*** All tests of the bus over Redis will be SKIPPED. Install the package redis-server to run them.\n\n",
+    )
+  }
+  if (findPython() === undefined && mayInstall) install("python3-cryptography")
+  if (findPython() === undefined) {
+    process.stderr.write(
+      "\n*** tests: no Python 3.11 with cryptography is here, and none can be installed (needs root and apt-get).\n" +
+        "*** All tests of Python's keys will be SKIPPED. Install the package python3-cryptography to run them.\n\n",
     )
   }
 }
