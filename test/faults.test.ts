@@ -134,7 +134,17 @@ async function typeThroughShortage(t: TestContext, shortage: Shortage): Promise<
   if (shortage.strikes === "all processes") {
     // What was journaled cannot be put into its text now, and is not given up for that.
     shortage.fill(host)
-    await assert.rejects(host.start(), /ended with 1: quartet: .*full/)
+    const why = await host.start().then(
+      () => undefined,
+      (thrown: Error) => thrown.message,
+    )
+    if (why === undefined) {
+      // The last text was saved just before the end: the journal had nothing that it lacks.
+      assert.deepEqual(host.logged("journal replayed"), [])
+      await host.end("SIGKILL")
+    } else {
+      assert.match(why, /ended with 1: quartet: .*full/)
+    }
     shortage.free(host)
   }
   await host.start()

@@ -28,7 +28,8 @@ async function openPast({ page }: Visitor): Promise<void> {
   await page.keyboard.press("Control+k")
   await page.getByRole("combobox").fill("history")
   await page.keyboard.press("Enter")
-  await slider(page).waitFor()
+  // It takes keys once it has the focus, which comes a moment after it is drawn.
+  await slider(page).and(page.locator(":focus")).waitFor()
 }
 
 test(

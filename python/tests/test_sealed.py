@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import unittest
 from queue import Queue
+from threading import Event
 from typing import Any
 
 from .places import eventually, serve, wait_seconds
@@ -169,7 +170,17 @@ class Threads(unittest.TestCase):
         self.fails("INTEGRITY", lambda: list(ada.stream("tail", [1, 2], pool=self.pool)))
         error = self.fails("HANDLER_ERROR", lambda: owner.call("mine", 1, pool=self.pool))
         self.assertEqual(error.handler_code, "INTEGRITY")
+        bent = Event()
+
+        def watched(frame: bytes) -> bytes:
+            if b"log.a" in frame:
+                bent.set()
+            return flipped(frame)
+
+        tap.bend = watched
+        # That it has left the server is not yet that it went through the line.
         owner.emit("log.a", "bent", pool=self.pool, ack=True)
+        self.assertTrue(bent.wait(wait_seconds))
         tap.bend = lambda frame: frame
         owner.emit("log.a", "whole", pool=self.pool, ack=True)
         self.assertEqual(heard.get(timeout=wait_seconds), "whole")
