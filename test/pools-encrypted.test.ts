@@ -312,6 +312,29 @@ test("PL130 a revoked writer is refused at once, and stays revoked", async () =>
   assert.ok(await isRefused(bob.ring.open(emit, envelope)))
 })
 
+test("PL130 who is revoked in a new epoch may not go on in the one before it, which is still accepted", async () => {
+  const sea = new Sea({ limits: calm })
+  const owner = await found(sea)
+  const [ada, bob] = [await writer(sea, owner, "ada"), await writer(sea, owner, "bob")]
+  const { record } = await owner.ring.rotate()
+  owner.ask("add_epoch", { record: encode64Url(record) })
+  await owner.ring.take(record)
+  await owner.prove("seal")
+  const emit = { kind: "emit", callNonce: undefined, name: "x" } as const
+  const says = async (by: Member, id: string) => {
+    const message = { type: "emit", id, pool, trigger: "x", flags: ["ack"] }
+    by.end.says({ ...message, ...(await by.sealed(emit, "?")) })
+    return by.end.answerTo(id)["error_code"]
+  }
+  assert.equal(await says(ada, "before"), undefined)
+  const revocation = await owner.ring.revoke(ada.ring.writerKey)
+  assert.equal(owner.ask("revoke", { bytes: encode64Url(revocation) })["error"], undefined)
+  assert.equal(await says(ada, "after"), "FORBIDDEN")
+  assert.equal(await says(bob, "other"), undefined)
+  const told = bob.end.all("pool").filter(({ operation }) => operation === "revoked")
+  assert.deepEqual(told.map(({ epoch }) => epoch).toSorted(), [1, 2])
+})
+
 test("PL131 what becomes of keys is told to admins alone, without secrets, and counted", async () => {
   const sea = new Sea({ limits: calm })
   const owner = await found(sea)

@@ -201,18 +201,25 @@ export class Encrypted {
 
   #revoke(pool: Pool, sealed: SealedPool, bytes: Uint8Array): Result {
     const { tables, security, realm } = this.#options
-    const { writer, epoch } = sealed.checkRevocation(bytes)
+    const revocation = sealed.checkRevocation(bytes)
+    const { writer } = revocation
     const nothing = { rights: 0, not_after: 0, bytes: new Uint8Array(0), revoked: 1 }
-    realm.stored(() => tables.putWriter(pool.name, { writer, epoch, ...nothing }))
-    sealed.revoke({ writer, epoch })
+    // Who seals for an older epoch, as one may for a while, is not to go on there.
+    const epochs = sealed.writesIn(revocation)
+    realm.stored(() => {
+      for (const epoch of epochs) tables.putWriter(pool.name, { writer, epoch, ...nothing })
+    })
+    for (const epoch of epochs) sealed.revoke({ writer, epoch })
     for (const membership of [...pool.members.values()]) {
       const { key } = membership
-      if (key?.writer?.epoch !== epoch || !isSame(key.writer.key, writer)) continue
-      realm.prove(membership, { ...key, writer: undefined })
+      if (key?.writer === undefined || !isSame(key.writer.key, writer)) continue
+      if (epochs.includes(key.writer.epoch)) realm.prove(membership, { ...key, writer: undefined })
     }
-    const fact = { writer: encode64Url(writer), epoch }
-    tell(pool, { operation: "revoked", ...fact })
-    security("revoked", pool, { pool: pool.name, ...fact })
+    for (const epoch of epochs) {
+      const fact = { writer: encode64Url(writer), epoch }
+      tell(pool, { operation: "revoked", ...fact })
+      security("revoked", pool, { pool: pool.name, ...fact })
+    }
     return { pool: pool.name }
   }
 

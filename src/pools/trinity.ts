@@ -180,6 +180,14 @@ export class SealedPool {
     return revocation
   }
 
+  /** Where a writer that is revoked in `epoch` may write: there, and in those before it that are still accepted. */
+  writesIn({ writer, epoch }: Revoked): readonly number[] {
+    const certified = [...this.#writers.values()]
+      .map(({ certificate }) => certificate)
+      .filter((each) => each.epoch < epoch && isSame(each.writer, writer))
+    return [...certified.map((each) => each.epoch), epoch]
+  }
+
   /** A writer may do nothing more in this epoch. */
   revoke({ writer, epoch }: Revoked): void {
     const revoked = { writer: writer.slice(), epoch }
