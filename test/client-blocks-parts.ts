@@ -4,6 +4,7 @@ import { once } from "node:events"
 import { createServer, connect as dial, type Socket } from "node:net"
 import { join } from "node:path"
 import type { TestContext } from "node:test"
+import type { Block } from "../src/client/blocks-shapes.ts"
 import { type App, type AppOptions, PoolsError } from "../src/client/pools.ts"
 import { connect } from "../src/client/tcp.ts"
 import { type Start, startServer, temporaryDirectory } from "./harness.ts"
@@ -89,4 +90,13 @@ export function thrownBy(work: () => unknown): string {
     return thrown.code
   }
   assert.fail("it threw nothing")
+}
+
+/** Of the newest content; 0 where writers were faster than this reader. */
+export async function generationOf(block: Pick<Block, "read">): Promise<number> {
+  const found = await block.read().catch((thrown: { readonly code?: string }) => {
+    if (thrown.code !== "BUSY") throw thrown
+    return undefined
+  })
+  return found?.generation ?? 0
 }

@@ -12,7 +12,7 @@ import { createInterface } from "node:readline"
 import { type TestContext, test } from "node:test"
 import type { App } from "../src/client/pools.ts"
 import { at, headerOf, inRecord, MemoryArea, recordBytes, strideOf } from "../src/wire/layout.ts"
-import { blockWorld } from "./client-blocks-parts.ts"
+import { blockWorld, generationOf } from "./client-blocks-parts.ts"
 import { fill, type Job, numberOf } from "./client-blocks-worker.ts"
 import { eventually } from "./harness.ts"
 import { seeded } from "./operators-stage.ts"
@@ -156,7 +156,7 @@ test("PL102 a writer that was stopped and overruled writes nowhere when it goes 
     ...{ role: "write", address, app: "zombie", block: "b", bytes },
   })
   const reader = await ada.pool("default").block.attach("b")
-  await eventually(() => (reader.peek()?.generation ?? 0) > 3)
+  while ((await generationOf(reader)) <= 3);
   const system = await app("system")
   child.kill("SIGSTOP")
   // Its connection is cut, while its process is still there: it may be in the middle of a copy.

@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { type TestContext, test } from "node:test"
 import type { App } from "../src/client/pools.ts"
-import { blockWorld, codeOf } from "./client-blocks-parts.ts"
+import { blockWorld, codeOf, generationOf } from "./client-blocks-parts.ts"
 import { type Job, numberOf } from "./client-blocks-worker.ts"
 import { eventually } from "./harness.ts"
 import { findPython } from "./needs.ts"
@@ -138,7 +138,7 @@ test(
           const instant = performance.now() + drawn / 8
           const before = newest
           await eventually(() => performance.now() > instant)
-          await eventually(async () => (await made.read()).generation > before)
+          while ((await generationOf(made)) <= before);
           await killed(child)
           const found = await made.read()
           assert.ok(numberOf(found.data) !== undefined, `${id} is torn`)
@@ -163,7 +163,7 @@ test("PL101 a writer in Python keeps a writer in Node out", options, async (t) =
   const made = await ada.pool("default").block.create("b", 64, { mode: "read" })
   const job = { address, block: "b", bytes: 64, role: "write", app: "w" } as const
   const { child } = await worker(t, "python", job)
-  await eventually(async () => (await made.read()).generation > 0)
+  while ((await generationOf(made)) === 0);
   const bob = await app("bob")
   const refused = bob.pool("default").block.attach("b", { mode: "write" })
   assert.equal(await codeOf(refused), "WRITER_EXISTS")

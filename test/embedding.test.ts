@@ -75,10 +75,15 @@ test("RL116, RL6 runs the manual's server for several processes twice over one R
   )
   assert.ok(ada !== undefined && bob !== undefined)
   await eventually(() => ada.socket.readyState === 1 && bob.socket.readyState === 1)
-  ada.says("JOIN", { payload: { hasSnapshot: true } })
-  bob.says("JOIN")
   ada.serves("AQID")
-  assert.equal((await bob.first("SNAPSHOT_RESPONSE")).payload?.["snapshot"], "AQID")
+  ada.says("JOIN", { payload: { hasSnapshot: true } })
+  // Its server has taken that before the other one is asked.
+  ada.socket.ping()
+  await once(ada.socket, "pong")
+  bob.says("JOIN")
+  await eventually(() =>
+    bob.all("SNAPSHOT_RESPONSE").some(({ payload }) => payload?.["snapshot"] === "AQID"),
+  )
   ada.writes("BAU=")
   await eventually(() => bob.updates.includes("BAU="))
   for (const server of servers) {

@@ -107,10 +107,16 @@ export async function freePort(): Promise<number> {
 
 /** A Redis that runs, with further settings as words: `--requirepass`, `secret`. */
 export async function startRedis(t: TestContext, ...words: string[]): Promise<Redis> {
-  const redis = new Redis(await freePort(), temporaryDirectory(t), words)
-  t.after(() => redis.kill())
-  await redis.start()
-  return redis
+  for (let tries = 1; ; tries++) {
+    const redis = new Redis(await freePort(), temporaryDirectory(t), words)
+    t.after(() => redis.kill())
+    try {
+      await redis.start()
+      return redis
+    } catch (thrown) {
+      if (tries === 5) throw thrown // a port that was free may be somebody else's by now
+    }
+  }
 }
 
 /** What a test may choose of a bus over Redis. */

@@ -350,8 +350,10 @@ class Coming(unittest.TestCase):
         self.assertEqual(app.call("echo", big), big)
         app.close()
         server.kill()
-        threading.Timer(0.3, server.start).start()
+        starting = threading.Timer(0.3, server.start)
+        starting.start()
         patient = quartet.connect(server.unix, app="ada", patient=True)
+        starting.join()
         patient.close()
 
     def test_a_worker_drains_when_it_is_told_to_end(self) -> None:
