@@ -119,7 +119,7 @@ export class Group {
     return this.#suspected.size
   }
 
-  /** "away": nothing reaches the others. "unsure": some of them may not have been heard since it came back (RL30). */
+  /** "away": nothing reaches the others. "unsure": some of them may not have been heard since it came back. */
   get standing(): "ready" | "unsure" | "away" {
     if (this.#world.bus.state === "away") return "away"
     return this.#probe.ok && this.#awaited.size === 0 ? "ready" : "unsure"
@@ -317,7 +317,7 @@ export class Group {
     this.#world.rouse()
   }
 
-  /** So many rooms as the pace allows, those in use first (RL47). */
+  /** So many rooms as the pace allows, those in use first. */
   #lookAfter(now: number): void {
     // A server that is behind looks after fewer, so that what comes in is heard between them.
     const elapsedMs = Math.min(stepMs, Math.max(0, now - this.#pacedAt))

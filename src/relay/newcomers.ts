@@ -345,7 +345,7 @@ export class Newcomers {
     return now >= since + this.#world.options.snapshotMs
   }
 
-  /** Other servers may have the content, and are out of reach (RL32). */
+  /** Other servers may have the content, and are out of reach. */
   #outlast(wish: YjsWish, now: number): void {
     const { options } = this.#world
     if (!this.#told.has(wish)) {
