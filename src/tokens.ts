@@ -76,6 +76,22 @@ export function createTokens(options: TokenOptions): Identify | undefined {
   }
 }
 
+/**
+ * `identify` as a service asks it: answers once, in a later turn, who a token is or why it is nobody.
+ * Where no token is looked at, everyone who brings one is undefined.
+ */
+export function askingBy(
+  identify: Identify | undefined,
+): (token: string, answer: (found: Identity | WireError | undefined) => void) => void {
+  return (token, answer) => {
+    if (identify === undefined) return queueMicrotask(() => answer(undefined))
+    identify(token).then(answer, (thrown: unknown) => {
+      const isToldSo = thrown instanceof WireError
+      answer(isToldSo ? thrown : new WireError("internal", "the token could not be looked at"))
+    })
+  }
+}
+
 interface Keys {
   readonly algorithms: string[]
   readonly getKey: JWTVerifyGetKey
@@ -106,7 +122,8 @@ function keyOf(key: TokenKey): Keys {
 /** What a verified token says. Throws a WireError for claims that are missing or of the wrong kind. */
 function identityOf(payload: JWTPayload, now: number): Identity {
   const { sub: subject = "", exp = 0, iat } = payload
-  if (subject.length > subjectLimit || subject === "") {
+  // jose asks for a sub, and not of what kind it is.
+  if (typeof subject !== "string" || subject === "" || subject.length > subjectLimit) {
     throw refused(`the token's sub must have 1 to ${subjectLimit} characters`)
   }
   if (exp * 1_000 > now + (longestSeconds + toleranceSeconds) * 1_000) {

@@ -344,9 +344,12 @@ test("SV21 nothing outside the page's directory is served, whatever the path say
   })
 })
 
-test("SV21 without a built page its paths are 404, and the rest works", async () => {
+test("SV21 without a built page its paths are 404 and say how to build it, and the rest works", async () => {
   await withDesk({}, async (_, __, at) => {
-    assert.equal((await fetch(at)).status, 404)
+    const page = await fetch(at)
+    assert.equal(page.status, 404)
+    assert.match(await page.text(), /^the page is not built: run "npm run prepare"/)
+    assert.equal(await (await fetch(`${at}client.js`)).text(), "not found")
     assert.equal((await fetch(`${at}health`)).status, 200)
   })
 })

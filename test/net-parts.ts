@@ -109,17 +109,21 @@ export interface NetOptions {
   readonly gate?: Partial<GateOptions>
   readonly http?: Partial<HttpOptions>
   readonly unsentBytes?: number
+  readonly begunBytes?: number
   readonly pathPrefix?: string
 }
 
 /** Everything below a service, with a log that keeps its lines. */
-export function partsOf(options: Pick<NetOptions, "gate" | "unsentBytes"> = {}) {
+export function partsOf(options: Pick<NetOptions, "gate" | "unsentBytes" | "begunBytes"> = {}) {
   const lines: string[] = []
   const log = new Log("debug", (line) => lines.push(line))
   const metrics = new Metrics()
   const turn = new Turn()
-  const { unsentBytes } = options
-  const bound = unsentBytes === undefined ? {} : { unsentBytes }
+  const { unsentBytes, begunBytes } = options
+  const bound = {
+    ...(unsentBytes === undefined ? {} : { unsentBytes }),
+    ...(begunBytes === undefined ? {} : { begunBytes }),
+  }
   const connections = new Connections({ log, metrics, turn, random: randomBytes, ...bound })
   const gate = new Gate({
     connections: 10_000,
@@ -201,9 +205,9 @@ export async function withNet(
   }
 }
 
-/** Lets the event loop turn until `holds`; fails the test when it does not within 20 s. */
+/** Lets the event loop turn until `holds`; fails the test when it does not within a minute. */
 export async function until(holds: () => boolean): Promise<void> {
-  const end = performance.now() + 20_000
+  const end = performance.now() + 60_000
   while (!holds()) {
     if (performance.now() > end) throw new Error(`it never came to ${holds}`)
     await aTurn()

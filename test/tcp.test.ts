@@ -5,10 +5,10 @@ import { connect, createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
+import { prefixFraming } from "../src/net/framing.ts"
 import type { GateOptions } from "../src/net/gate.ts"
 import type { Limits, StreamRoute } from "../src/net/route.ts"
 import { type Place, StreamListener } from "../src/net/tcp.ts"
-import { prefixed } from "../src/wire/frames.ts"
 import { aTurn, Echo, EchoCodec, limits, partsOf, until, Wire } from "./net-parts.ts"
 
 interface Options {
@@ -76,7 +76,10 @@ test("SV8 lines go in and out in order, however their bytes come", async () => {
 test("SV8 frames go in and out with their length in front", async () => {
   await withListener({ framing: "prefixed" }, async ({ dial }) => {
     const wire = await dial()
-    const bytes = Buffer.concat([prefixed(Buffer.from("grüße")), prefixed(Buffer.alloc(0))])
+    const bytes = Buffer.concat([
+      prefixFraming(Buffer.from("grüße")),
+      prefixFraming(Buffer.alloc(0)),
+    ])
     wire.socket.write(bytes)
     await until(() => wire.bytes.length === bytes.length)
     assert.deepEqual(wire.bytes, bytes)

@@ -65,6 +65,7 @@ test("SV35 a token is refused in words that say what is wrong with it", async ()
     [{ exp: undefined }, /exp is missing/],
     [{ sub: undefined }, /sub is missing/],
     [{ sub: "" }, /sub must have/],
+    [{ sub: {} }, /sub must have/],
     [{ sub: "x".repeat(257) }, /sub must have/],
     [{ aud: "other" }, /aud is missing or not/],
     [{ iss: "https://other.example" }, /iss is missing or not/],

@@ -66,8 +66,8 @@ export class Link<In, Out> implements Connection<Out> {
   readonly #gone: Undo
   #identity: Identity | undefined
   #saidGoodbye = false
-  // What was offered while it was behind, the oldest key first.
-  readonly #offers = new Map<string, Out>()
+  // What was offered while it was behind, the oldest key first; few ever need it.
+  #offers: Map<string, Out> | undefined
   #transport: Transport | undefined
   // "leaving": the service has been, or will be, told; the socket is still there.
   #state: "open" | "leaving" | "gone" = "open"
@@ -77,6 +77,8 @@ export class Link<In, Out> implements Connection<Out> {
   #heardAt: number
   #pingedAt: number
   #pongIsDue = false
+  // Before that a tick finds nothing to do: nothing is unsent or waits, and it is read. Else 0.
+  #quietUntil = 0
 
   constructor(connections: Connections, protocol: Protocol<In, Out>, options: LinkOptions<Out>) {
     this.id = connections.nextId()
@@ -120,6 +122,7 @@ export class Link<In, Out> implements Connection<Out> {
 
   renew(identity: Identity): void {
     this.#identity = identity
+    this.#quietUntil = 0
   }
 
   get behind(): boolean {
@@ -136,11 +139,13 @@ export class Link<In, Out> implements Connection<Out> {
   offer(key: string, message: Out): boolean {
     if (this.#state !== "open") return false
     // Deleted first, also where it is put back: the order of the map is by age.
-    this.#offers.delete(key)
+    this.#offers?.delete(key)
     if (!this.behind) {
       this.#put(message)
       return true
     }
+    this.#quietUntil = 0
+    this.#offers ??= new Map()
     this.#offers.set(key, message)
     if (this.#offers.size > this.#limits.offers) {
       const [oldest] = this.#offers.keys()
@@ -151,6 +156,7 @@ export class Link<In, Out> implements Connection<Out> {
   }
 
   hold(): Undo {
+    this.#quietUntil = 0
     return this.#inbox.hold()
   }
 
@@ -200,11 +206,14 @@ export class Link<In, Out> implements Connection<Out> {
     this.#counts.bytesIn += bytes
     this.#heardAt = this.#connections.now
     this.#inbox.take({ payload, bytes })
+    if (!this.#inbox.isReading) this.#quietUntil = 0
   }
 
   /** It has pinged us. That counts against its rate. */
   pinged(bytes: number): void {
     this.#heardAt = this.#connections.now
+    // ws has answered by itself, and may have that unsent.
+    this.#quietUntil = 0
     this.#inbox.spend(bytes)
   }
 
@@ -257,6 +266,7 @@ export class Link<In, Out> implements Connection<Out> {
 
   /** It is `now`, in ms. */
   tick(now: number): void {
+    if (now < this.#quietUntil) return
     this.#outbox.count()
     if (this.#state !== "open") {
       const { closingMs = closingLimitMs } = this.#limits
@@ -265,7 +275,7 @@ export class Link<In, Out> implements Connection<Out> {
     }
     const { behindBytes, stalledMs } = this.#limits
     if (this.#identity !== undefined && now >= this.#identity.until) {
-      this.close("unauthenticated", "the token has expired")
+      this.refuse(new WireError("unauthenticated", "the token has expired"))
     } else if (this.#outbox.isStuck(now, behindBytes, stalledMs)) {
       this.close("slow")
     } else if (this.#inbox.heldMs(now) >= heldLimitMs) {
@@ -274,7 +284,19 @@ export class Link<In, Out> implements Connection<Out> {
       this.#listen(now)
       this.#inbox.tick(now)
     }
-    if (this.#offers.size > 0) this.#drained()
+    if (this.#offers !== undefined && this.#offers.size > 0) this.#drained()
+    else this.#quietUntil = this.#dueAt
+  }
+
+  /** When a tick finds something to do at the earliest, in ms; 0 for the next one. */
+  get #dueAt(): number {
+    if (this.#state !== "open" || this.#outbox.unsent > 0 || !this.#inbox.isReading) return 0
+    const { silenceMs, heartbeatMs } = this.#limits
+    return Math.min(
+      this.#identity?.until ?? Number.POSITIVE_INFINITY,
+      silenceMs > 0 ? this.#heardAt + silenceMs : Number.POSITIVE_INFINITY,
+      heartbeatMs > 0 ? this.#pingedAt + heartbeatMs : Number.POSITIVE_INFINITY,
+    )
   }
 
   /** Time-outs of a far end that is read: silence, and a ping without an answer. */
@@ -312,6 +334,7 @@ export class Link<In, Out> implements Connection<Out> {
   readonly #refuse = (error: WireError): void => this.refuse(error)
 
   #put(message: Out): void {
+    this.#quietUntil = 0
     const frame = this.#encoder.frame(message)
     this.#counts.messagesOut++
     this.#counts.bytesOut += frame.length
@@ -321,6 +344,7 @@ export class Link<In, Out> implements Connection<Out> {
   /** Sends the offers that waited, as long as it is not behind. */
   #drained(): void {
     this.#outbox.count()
+    if (this.#offers === undefined) return
     for (const [key, message] of this.#offers) {
       if (this.behind) return
       this.#offers.delete(key)
@@ -339,9 +363,10 @@ export class Link<In, Out> implements Connection<Out> {
   #leave(ending: Ending): void {
     if (this.#state !== "open") return
     this.#state = "leaving"
+    this.#quietUntil = 0
     this.#leftAt = this.#connections.now
     this.#inbox.close()
-    this.#offers.clear()
+    this.#offers = undefined
     if (this.#figures !== "none") this.#connections.traffic.closed(ending)
     if (this.#isServed) this.#connections.turn.ended(this.#tellService)
   }

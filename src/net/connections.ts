@@ -8,6 +8,7 @@ import type { Log } from "../log.ts"
 import type { Metrics } from "../metrics.ts"
 import type { Random } from "../service.ts"
 import type { Code } from "../wire/error.ts"
+import { Intake } from "./intake.ts"
 import { Backlog } from "./outbox.ts"
 import { Traffic } from "./traffic.ts"
 import type { Turn } from "./turn.ts"
@@ -36,6 +37,8 @@ export interface ConnectionsOptions {
   readonly turn: Turn
   readonly random: Random
   readonly unsentBytes?: number
+  /** What all far ends together may have begun to send. */
+  readonly begunBytes?: number
 }
 
 /** Closing that is spread over a while: in each tick as many groups as are due. */
@@ -52,6 +55,7 @@ export class Connections {
   readonly turn: Turn
   readonly traffic: Traffic
   readonly backlog: Backlog
+  readonly intake: Intake
   readonly #random: Random
   readonly #unsentBytes: number
   readonly #members = new Set<Member>()
@@ -67,6 +71,7 @@ export class Connections {
     this.#random = options.random
     this.#unsentBytes = options.unsentBytes ?? unsentLimitBytes
     this.backlog = new Backlog(this.#unsentBytes, () => this.#relieve())
+    this.intake = new Intake(options.begunBytes)
     this.traffic = new Traffic(options.metrics, () => this.backlog.total)
   }
 
@@ -97,6 +102,7 @@ export class Connections {
     this.now = now
     for (const member of this.#members) member.tick(now)
     if (this.backlog.isOver) this.#relieve()
+    this.intake.tick()
     this.#closeDue()
   }
 

@@ -4,39 +4,50 @@
  * What always holds: a frame is one Buffer, finished, and never changed; servers mask nothing, so
  * the same frame serves every connection of a route.
  */
-import * as ws from "ws"
 import type { Codec } from "../service.ts"
-import { prefixed } from "../wire/frames.ts"
+import { prefixBytes } from "../wire/frames.ts"
 
 /** Puts around an encoded message what its transport needs. */
 export type Framing = (payload: Uint8Array | string) => Buffer
 
-interface FrameOptions {
-  readonly fin: boolean
-  readonly opcode: number
-  readonly mask: boolean
-  readonly readOnly: boolean
-  readonly rsv1: boolean
-}
+// The first byte of a frame: the last one of its message, and of text or of bytes.
+const textHead = 0x81
+const binaryHead = 0x82
+// A payload of 125 bytes at most has its length in the second byte; these say where a longer one has it.
+const shortest = 125
+const length16 = 126
+const length64 = 127
 
-// ws exports Sender, its types do not know it.
-const { Sender } = ws as unknown as {
-  readonly Sender: { frame(data: Uint8Array | string, options: FrameOptions): Buffer[] }
-}
-
-const textOpcode = 1
-const binaryOpcode = 2
-const whole = { fin: true, mask: false, readOnly: true, rsv1: false }
-
-/** One WebSocket message in one frame: a string as text, bytes as binary. */
+/** One WebSocket message in one frame: a string as text, bytes as binary. Source: RFC 6455, 5.2. */
 export const webSocketFraming: Framing = (payload) => {
-  const opcode = typeof payload === "string" ? textOpcode : binaryOpcode
-  return Buffer.concat(Sender.frame(payload, { ...whole, opcode }))
+  const isText = typeof payload === "string"
+  const length = isText ? Buffer.byteLength(payload) : payload.length
+  const start = length <= shortest ? 2 : length <= 0xffff ? 4 : 10
+  const frame = Buffer.allocUnsafe(start + length)
+  frame[0] = isText ? textHead : binaryHead
+  if (start === 2) frame[1] = length
+  else if (start === 4) {
+    frame[1] = length16
+    frame.writeUInt16BE(length, 2)
+  } else {
+    frame[1] = length64
+    frame.writeUIntBE(0, 2, 2)
+    frame.writeUIntBE(length, 4, 6)
+  }
+  if (isText) frame.write(payload, start)
+  else frame.set(payload, start)
+  return frame
 }
 
 /** A 32-bit length, then the bytes. */
-export const prefixFraming: Framing = (payload) =>
-  Buffer.from(prefixed(typeof payload === "string" ? Buffer.from(payload) : payload).buffer)
+export const prefixFraming: Framing = (payload) => {
+  const length = Buffer.byteLength(payload)
+  const frame = Buffer.allocUnsafe(prefixBytes + length)
+  frame.writeUInt32BE(length)
+  if (typeof payload === "string") frame.write(payload, prefixBytes)
+  else frame.set(payload, prefixBytes)
+  return frame
+}
 
 /** The text and a newline. */
 export const lineFraming: Framing = (payload) =>

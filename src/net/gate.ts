@@ -19,7 +19,13 @@ export interface GateOptions {
   readonly trustProxy: number
   /** ALLOWED_ORIGINS, each as `https://pad.example.org`. */
   readonly allowedOrigins: readonly string[]
+  /** "local": only programs and pages of this machine are expected, and no proxy. "any" unless told. */
+  readonly hosts?: "local" | "any"
 }
+
+/** Told to who asks for a name that is not this server's. */
+export const unknownHost =
+  "this server does not go by that name: behind a proxy set TRUST_PROXY, else list the page's origin in ALLOWED_ORIGINS"
 
 /** What the gate reads of a request: header values by name in lower case. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -122,6 +128,23 @@ export class Gate {
     return entries[Math.max(0, entries.length - proxies)]?.toLowerCase() === "https"
   }
 
+  /**
+   * Whether `Host` is a name that this server may have. On loopback that is an address, a name
+   * without a dot, an onion service or one of ALLOWED_ORIGINS: any page can point a name of its own
+   * at 127.0.0.1, and would be taken for ours by its visitor's browser.
+   */
+  isAskedFor(headers: Headers): boolean {
+    const { host } = headers
+    if (this.#options.hosts !== "local" || host === undefined) return true
+    const url = `http://${host}`
+    if (typeof host !== "string" || !URL.canParse(url)) return false
+    const { hostname } = new URL(url)
+    // A URL has IPv6 in brackets.
+    const name = hostname.replace(/^\[(.*)\]$/, "$1")
+    if (!name.includes(".") || isIP(name) !== 0 || /\.(localhost|onion)$/.test(name)) return true
+    return this.#options.allowedOrigins.some((origin) => new URL(origin).hostname === hostname)
+  }
+
   /** What page, if any, speaks here. Schemes are not compared: TLS may end at a proxy. */
   originOf(headers: Headers): Origin {
     const origin = headers["origin"]
@@ -187,9 +210,14 @@ function plain(address: string): string | undefined {
   return isIP(mapped) === 0 ? undefined : mapped.toLowerCase()
 }
 
+/** Whether only programs of this machine reach `host`, a name or an address; IPv6 without brackets. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
 /** Loopback and unix sockets know no limit by address: all local programs share theirs. */
 function isExempt(address: string): boolean {
-  return address === localAddress || address === "::1" || address.startsWith("127.")
+  return address === localAddress || isLoopback(address)
 }
 
 /** What counts as one address: of IPv6 the first 64 bits, since every household has so many of them. */

@@ -6,7 +6,7 @@
  * bounded in headers, body and time before anyone reads it.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs"
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer, type IncomingMessage, type Server } from "node:http"
 import { createServer as createTlsServer } from "node:https"
 import type { AddressInfo, Socket } from "node:net"
 import { join, relative, sep } from "node:path"
@@ -21,11 +21,14 @@ import {
   type Random,
 } from "../service.ts"
 import { statusOf } from "../wire/error.ts"
+import { bodyOf } from "./body.ts"
 import type { Connections } from "./connections.ts"
-import type { Gate } from "./gate.ts"
+import { type Gate, unknownHost } from "./gate.ts"
+import { OneByOne } from "./one-by-one.ts"
 import { Page, type PageOptions } from "./page.ts"
+import { shared } from "./sharing.ts"
 import { cookiesOf, hasTooManyLines, targetOf } from "./target.ts"
-import { retryAfter, type WebSockets } from "./websocket.ts"
+import { type WebSockets, waitOf } from "./websocket.ts"
 
 /** What a request may take: of header bytes, and of time until its headers and its body are here, in ms. */
 const requestLimits = {
@@ -92,11 +95,17 @@ export class HttpListener {
       // What hono's request cannot be made of: no Host, an address that is none.
       errorHandler: () => answered({ status: 400, body: "bad request" }),
     })
-    const listener = (request: IncomingMessage, response: ServerResponse) => {
-      if (hasTooManyLines(request))
-        response.writeHead(431, { connection: "close" }).end("too many header lines")
-      else void serve(request, response)
-    }
+    const { gate, connections } = options
+    const requests = new OneByOne({
+      gate,
+      intake: connections.intake,
+      serve: (request, response) => {
+        if (hasTooManyLines(request))
+          response.writeHead(431, { connection: "close" }).end("too many header lines")
+        else void serve(request, response)
+      },
+    })
+    const listener = requests.take.bind(requests)
     const limits = {
       ...requestLimits,
       // Another Upgrade (h2c, say) is offered, not asked for: such a request is served as it is.
@@ -134,24 +143,27 @@ export class HttpListener {
     return this.#server.address() as AddressInfo // it listens on a port, so it is no path
   }
 
-  /**
-   * Takes no new sockets; on those there are, requests are answered and upgrades sent away.
-   * Resolves when none is left, of WebSockets neither: their end is up to `Connections`.
-   */
-  stopListening(): Promise<void> {
+  /** From here on upgrades are sent away, and a socket ends with its answer. It goes on listening. */
+  turnAway(): void {
     this.#stopping = true
     this.#options.sockets.stopListening()
+  }
+
+  /** Takes no new sockets either. Resolves when none is left; to end WebSockets is up to `Connections`. */
+  stopListening(): Promise<void> {
+    this.turnAway()
     return new Promise((resolve) => this.#server.close(() => resolve()))
   }
 
-  /** Gives up on the requests that are still there. */
+  /** Gives up on the requests that are still there, and on listening. */
   close(): void {
+    this.#server.close()
     this.#server.closeAllConnections()
   }
 
   /** Every path there is. What stands first wins. */
   #mount(): void {
-    const { pathPrefix, connections, metrics } = this.#options
+    const { pathPrefix, connections, gate, metrics } = this.#options
     this.#app.use(async (c, next) => {
       await next()
       if (this.#stopping) c.header("connection", "close")
@@ -181,7 +193,9 @@ export class HttpListener {
     for (const route of routes) {
       const prefix = pathPrefix + route.prefix.slice(1)
       const paths = prefix.endsWith("/") ? `${prefix}*` : prefix
-      this.#app.all(paths, (c) => this.#serve(c.env.incoming, { route, prefix }))
+      this.#app.all(paths, ({ env: { incoming } }) =>
+        shared(incoming, gate, () => this.#serve(incoming, { route, prefix })),
+      )
     }
     this.#app.all(`${pathPrefix}*`, (c) => this.#servePage(c.env.incoming))
     this.#app.notFound(notFound)
@@ -206,12 +220,16 @@ export class HttpListener {
     const { path, query } = targetOf(incoming)
     // hono lets the prefix without its slash in, too.
     if (!path.startsWith(prefix)) return notFound()
+    if (!gate.isAskedFor(incoming.headers)) return answered({ status: 403, body: unknownHost })
     const method = incoming.method ?? "GET"
     const origin = gate.originOf(incoming.headers)
     if (origin === "foreign" && method !== "GET" && method !== "HEAD") {
       return answered({ status: 403, body: "origin not allowed" })
     }
-    const body = await bodyOf(incoming, route.bodyBytes)
+    const address = gate.addressOf(incoming.socket.remoteAddress, incoming.headers)
+    const group = gate.groupOf(address)
+    const { intake } = connections
+    const body = await bodyOf(incoming, { limitBytes: route.bodyBytes, intake, group })
     if (body === "too-large") {
       const given = incoming.headers["content-length"]
       const length = given === undefined ? "" : `, this one has ${given}`
@@ -220,6 +238,10 @@ export class HttpListener {
       return answered({ status: 413, headers: { connection: "close" }, body: sentence })
     }
     if (body === "broken off") return answered({ status: 400, body })
+    if (body === "too-many") {
+      const headers = { connection: "close", "retry-after": "5" }
+      return answered({ status: 503, headers, body: "too much is being sent at once: try again" })
+    }
     const request: HttpRequest = {
       method,
       path: path.slice(prefix.length),
@@ -227,7 +249,7 @@ export class HttpListener {
       headers: headersOf(incoming),
       // As in a handshake: a page of another origin has no use of our page's cookie.
       cookies: origin === "own" ? cookiesOf(incoming.headers) : new Map(),
-      address: gate.addressOf(incoming.socket.remoteAddress, incoming.headers),
+      address,
       body,
     }
     const answer = await new Promise<HttpAnswer>((reply) => {
@@ -235,9 +257,10 @@ export class HttpListener {
         connections.log,
         "http route",
         () => route.answer(request, reply),
-        ({ code, message }) => {
+        (error) => {
+          const { code, message } = error
           const status = statusOf(code)
-          const wait = retryAfter.get(status)
+          const wait = waitOf(error)
           const headers = wait === undefined ? {} : { "retry-after": wait }
           reply({ status, headers, body: code === "internal" ? "internal error" : message })
         },
@@ -247,9 +270,10 @@ export class HttpListener {
   }
 
   async #servePage(incoming: IncomingMessage): Promise<Response> {
-    const { pathPrefix, random } = this.#options
+    const { pathPrefix, random, gate } = this.#options
     const { path } = targetOf(incoming)
     if (!path.startsWith(pathPrefix)) return notFound()
+    if (!gate.isAskedFor(incoming.headers)) return answered({ status: 403, body: unknownHost })
     const name = path.slice(pathPrefix.length)
     if (incoming.method !== "GET" && incoming.method !== "HEAD") {
       return this.#page.has(name) ? wrongMethod("GET, HEAD") : notFound()
@@ -259,7 +283,7 @@ export class HttpListener {
       accepts: `${incoming.headers["accept-encoding"] ?? ""}`,
       has: incoming.headers["if-none-match"] ?? "",
     })
-    if (answer === undefined) return notFound()
+    if (answer === undefined) return this.#page.isMissing(name) ? notBuilt() : notFound()
     const { headers, body } = answer
     if (body === undefined)
       return new Response(null, { status: 304, headers: { ...always, ...headers } })
@@ -286,28 +310,13 @@ function notFound(): Response {
   return answered({ status: 404, body: "not found" })
 }
 
-function wrongMethod(allow: string): Response {
-  return answered({ status: 405, headers: { allow }, body: "method not allowed" })
+function notBuilt(): Response {
+  const body = `the page is not built: run "npm run prepare" in the checkout, then start the server`
+  return answered({ status: 404, body })
 }
 
-/** Reads a body whole. Half a body is none: its sender has gone. */
-function bodyOf(
-  incoming: IncomingMessage,
-  limitBytes: number,
-): Promise<Uint8Array | "too-large" | "broken off"> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = []
-    let length = 0
-    incoming.on("data", (chunk: Buffer) => {
-      length += chunk.length
-      if (length <= limitBytes) chunks.push(chunk)
-      else resolve("too-large")
-    })
-    // Only the first of these counts; "close" comes after "end" where there is one.
-    incoming.on("end", () => resolve(Buffer.concat(chunks)))
-    incoming.on("close", () => resolve("broken off"))
-    if (Number(incoming.headers["content-length"]) > limitBytes) resolve("too-large")
-  })
+function wrongMethod(allow: string): Response {
+  return answered({ status: 405, headers: { allow }, body: "method not allowed" })
 }
 
 function headersOf(incoming: IncomingMessage): ReadonlyMap<string, string> {

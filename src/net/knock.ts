@@ -7,7 +7,7 @@
 import type { IncomingMessage } from "node:http"
 import type { Random } from "../service.ts"
 import { WireError } from "../wire/error.ts"
-import type { Gate, Origin } from "./gate.ts"
+import { type Gate, isLoopback, type Origin } from "./gate.ts"
 import type { RouteCookie, WebSocketRoute } from "./route.ts"
 import { cookiesOf, decoded, targetOf } from "./target.ts"
 
@@ -83,12 +83,9 @@ function admits(
   origin: string | undefined,
 ): boolean {
   if (origins !== "local") return origins === "any"
-  return origin !== undefined && URL.canParse(origin) && isLoopback(new URL(origin).hostname)
-}
-
-/** Of a URL, as its hostname has it: IPv6 in brackets. */
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname)
+  if (origin === undefined || !URL.canParse(origin)) return false
+  // A URL has IPv6 in brackets.
+  return isLoopback(new URL(origin).hostname.replace(/^\[(.*)\]$/, "$1"))
 }
 
 /**

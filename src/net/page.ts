@@ -107,6 +107,11 @@ export class Page {
     return { headers: { ...described, "content-encoding": "gzip" }, body }
   }
 
+  /** Whether `path` would be the page, and it was not built. */
+  isMissing(path: string): boolean {
+    return this.#index === undefined && this.#options.panels.includes(path)
+  }
+
   #isIndex(path: string): boolean {
     if (this.#index === undefined) return false
     return path === "index.html" || this.#options.panels.includes(path)

@@ -42,6 +42,8 @@ export interface Protocol<In, Out> {
   readonly figures?: "none"
   /** "itself": when the server goes, the service closes its connections, when their work is done. */
   readonly ends?: "itself"
+  /** How long a frame or message of a connection may be now, where that is less than `messageBytes` for a while. */
+  frameBytes?(connection: Connection<Out>): number
 }
 
 /** A cookie that net draws for whoever brings none, sets with each handshake and hands on in `params`. */
@@ -86,8 +88,6 @@ export interface StreamRoute<In, Out> extends Protocol<In, Out> {
    * one. No line is bytes, so bytes cannot be mistaken for one.
    */
   readonly overlong?: Uint8Array
-  /** How long a frame of a connection may be now, where that is less than `messageBytes` for a while. */
-  frameBytes?(connection: Connection<Out>): number
   /** What begun frames of all connections together may hold. */
   readonly ingress?: Ingress
 }

@@ -69,7 +69,7 @@ const bearerEntry = "bearer."
 
 /**
  * The token that a request brings: in `Authorization: Bearer`, as `?token=`, or as the subprotocol
- * `bearer.<token>` out of those it offered.
+ * `bearer.<token>` out of those it offered. An empty one is none.
  */
 export function tokenOf(
   headers: Headers,
@@ -78,5 +78,6 @@ export function tokenOf(
 ): string | undefined {
   const bearer = /^Bearer +(\S+)$/i.exec(`${headers["authorization"] ?? ""}`)?.[1]
   const entry = offered.find((each) => each.startsWith(bearerEntry))
-  return bearer ?? query.get("token") ?? entry?.slice(bearerEntry.length)
+  const found = bearer ?? (query.get("token") || entry?.slice(bearerEntry.length))
+  return found === "" ? undefined : found
 }

@@ -224,7 +224,7 @@ class Stream implements Transport {
   #checkFrame(length: number): void {
     const limit = this.#options.route.frameBytes?.(this.#link) ?? length
     if (length <= limit) return
-    throw new WireError("too-many", `a frame holds at most ${limit} bytes here and now`)
+    throw new WireError("too-many", `a frame holds at most ${limit} bytes before the handshake`)
   }
 
   /** Counts what is begun. Throws when all begun frames together are too long. */

@@ -13,7 +13,8 @@ import { type Code, closeCodeOf, statusOf, WireError } from "../wire/error.ts"
 import { Link, type Transport } from "./connection.ts"
 import type { Connections } from "./connections.ts"
 import { Encoder, webSocketFraming } from "./framing.ts"
-import type { Gate } from "./gate.ts"
+import { type Gate, unknownHost } from "./gate.ts"
+import { Half } from "./half.ts"
 import { type Knock, knockOf } from "./knock.ts"
 import type { WebSocketRoute } from "./route.ts"
 import { hasTooManyLines, restOf, targetOf, tokenOf } from "./target.ts"
@@ -25,10 +26,15 @@ const goodbyes: ReadonlySet<number | undefined> = new Set([1000, 1001, undefined
 const reasonBytes = 123
 
 /** After how many seconds whom we refuse for now may try again, by HTTP status. */
-export const retryAfter: ReadonlyMap<number, string> = new Map([
-  [503, "5"],
-  [429, "60"], // what is limited before the handshake is limited by the minute
+const retryAfter: ReadonlyMap<number, number> = new Map([
+  [503, 5],
+  [429, 60], // what is limited before the handshake is limited by the minute
 ])
+
+/** What `Retry-After` says to whom `error` refuses for now; undefined for whom it refuses for good. */
+export function waitOf({ code, waitSeconds }: WireError): string | undefined {
+  return (waitSeconds ?? retryAfter.get(statusOf(code)))?.toString()
+}
 
 export interface WebSocketsOptions {
   readonly routes: readonly WebSocketRoute<unknown, unknown>[]
@@ -120,6 +126,9 @@ export class WebSockets {
     if (entrance === undefined) throw new WireError("not-found", "not found")
     if (this.#stopping) throw new WireError("going-away", "stopping")
     if (hasTooManyLines(request)) throw new WireError("bad-message", "too many header lines")
+    if (!this.#options.gate.isAskedFor(request.headers)) {
+      throw new WireError("forbidden", unknownHost)
+    }
     const { route, prefix } = entrance
     const rest = restOf(path, prefix) ?? ""
     const knock = knockOf(request, { ...this.#options, route, rest })
@@ -164,7 +173,7 @@ export class WebSockets {
     const link = new Link(connections, route, { socket, encoder, params, identity, gone })
     this.#knocks.set(visit.request, to.knock)
     if (route.opens === "after") {
-      if (!shakeHands(to.entrance.server, visit, link)) return link.abandon()
+      if (!this.#shakeHands(to.entrance, visit, link)) return link.abandon()
       if (to.refusal !== undefined) return link.refuse(to.refusal)
       return link.open((error) => link.refuse(error))
     }
@@ -172,9 +181,25 @@ export class WebSockets {
     link.open((error) => {
       refusal = error
     })
-    if (refusal === undefined && shakeHands(to.entrance.server, visit, link)) return
+    if (refusal === undefined && this.#shakeHands(to.entrance, visit, link)) return
     link.abandon()
     if (refusal !== undefined) throw refusal
+  }
+
+  /** Answers the handshake and starts the connection; false when the handshake was bad. */
+  #shakeHands({ server, route }: Entrance, visit: Visit, link: Link<unknown, unknown>): boolean {
+    const { connections, gate } = this.#options
+    const { request, socket, head } = visit
+    let isDone = false
+    // Calls back before it returns, or never.
+    server.handleUpgrade(request, socket, head, (wire) => {
+      isDone = true
+      const group = gate.groupOf(link.params.get("address") ?? "")
+      const begun = new Half(socket, link, { route, group })
+      socket.once("close", connections.intake.add(begun))
+      carry(wire as Wire, link, begun) // the server was told to make its WebSockets of this class
+    })
+    return isDone
   }
 
   /** What `work` throws is answered on the socket. */
@@ -185,7 +210,7 @@ export class WebSockets {
   #refuse(socket: Socket, error: WireError): void {
     this.#options.connections.traffic.refused(error.code)
     const status = statusOf(error.code)
-    const wait = retryAfter.get(status)
+    const wait = waitOf(error)
     const lines = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       "Connection: close",
@@ -218,19 +243,8 @@ class Wire extends WebSocket {
   }
 }
 
-/** Answers the handshake and starts the connection; false when the handshake was bad. */
-function shakeHands(server: WebSocketServer, visit: Visit, link: Link<unknown, unknown>): boolean {
-  let isDone = false
-  // Calls back before it returns, or never.
-  server.handleUpgrade(visit.request, visit.socket, visit.head, (wire) => {
-    isDone = true
-    carry(wire as Wire, link) // the server was told to make its WebSockets of this class
-  })
-  return isDone
-}
-
 /** Joins a WebSocket and its connection. */
-function carry(wire: Wire, link: Link<unknown, unknown>): void {
+function carry(wire: Wire, link: Link<unknown, unknown>, half: Half): void {
   const transport: Transport = {
     saysCode: true,
     pause: () => wire.pause(),
@@ -243,10 +257,17 @@ function carry(wire: Wire, link: Link<unknown, unknown>): void {
   wire.on("error", ignore)
   wire.on("message", (data: RawData, isBinary: boolean) => {
     const bytes = data as Buffer // ws gives one Buffer unless binaryType is changed
+    if (!half.ended(bytes.length)) return
     link.take(isBinary ? bytes : bytes.toString(), bytes.length)
   })
-  wire.on("ping", (data: Buffer) => link.pinged(data.length))
-  wire.on("pong", (data: Buffer) => link.ponged(data.length))
+  wire.on("ping", (data: Buffer) => {
+    half.skipped(data.length)
+    link.pinged(data.length)
+  })
+  wire.on("pong", (data: Buffer) => {
+    half.skipped(data.length)
+    link.ponged(data.length)
+  })
   link.start(transport)
 }
 

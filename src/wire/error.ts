@@ -73,10 +73,13 @@ export function comesBack(closeCode: number): boolean {
  */
 export class WireError extends Error {
   readonly code: Code
+  /** After how many seconds it may be tried again; undefined where only the code says. */
+  readonly waitSeconds: number | undefined
 
-  constructor(code: Code, sentence: string) {
+  constructor(code: Code, sentence: string, waitSeconds?: number) {
     super(sentence)
     this.name = "WireError"
     this.code = code
+    this.waitSeconds = waitSeconds
   }
 }
