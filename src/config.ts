@@ -3,14 +3,15 @@
  *
  * What always holds: `readConfig` gives one frozen object in which every value is in range, or
  * throws one ConfigError that names every bad variable. Nothing is read later and nothing
- * reloads. A new setting goes into `Config`, `readConfig` and docs/operating.md.
+ * reloads. A new setting goes into `Config`, `variables`, `readConfig` and docs/operating.md.
  */
 import { poolsSettingsOf } from "./config-pools.ts"
 import { type Environment, Reader } from "./config-reader.ts"
 import type { Level } from "./log.ts"
+import { problemsOf } from "./relay/limits.ts"
 
 /** The parts that this release has; PARTS chooses among them. */
-export const allParts = ["documents", "relay", "operators", "pools"] as const
+const allParts = ["documents", "relay", "operators", "pools"] as const
 export type Part = (typeof allParts)[number]
 
 /** Every setting, named like its variable. Units stand in the names. */
@@ -178,7 +179,6 @@ export const variables = [
   "OPERATORS_EXPIRY_DAYS",
   "OPERATORS_HASH",
 ] as const
-export type Variable = (typeof variables)[number]
 
 /** A shorter secret could be guessed from one token, or from one message. */
 const secretBytes = 32
@@ -310,6 +310,8 @@ function relaySettingsOf(read: Reader) {
   } else if (relayCopies !== "redis" && relayCopiesUrls.length > 0) {
     read.problem("RELAY_COPIES_URL: needs RELAY_COPIES=redis beside it")
   }
+  const relayLimits = read.object("RELAY_LIMITS")
+  for (const problem of problemsOf(relayLimits)) read.problem(`RELAY_LIMITS: ${problem}`)
   return {
     relayAnonymous: isSaid ? anonymous : undefined,
     relayAdminToken: adminToken,
@@ -317,7 +319,7 @@ function relaySettingsOf(read: Reader) {
     relayCopiesUrls,
     relayCopyKey: copyKey,
     relayDeny: read.words("RELAY_DENY"),
-    relayLimits: read.object("RELAY_LIMITS"),
+    relayLimits,
   }
 }
 

@@ -10,12 +10,13 @@ import { availableParallelism } from "node:os"
 import type { Config } from "./config.ts"
 import type { Log } from "./log.ts"
 import type { Connections } from "./net/connections.ts"
-import type { Gate } from "./net/gate.ts"
+import { type Gate, isLoopback } from "./net/gate.ts"
 import type { Limits, WebSocketRoute } from "./net/route.ts"
-import { type Place, StreamListener } from "./net/tcp.ts"
+import { StreamListener } from "./net/tcp.ts"
 import { Operators } from "./operators/operators.ts"
 import type { Derive } from "./operators/passwords.ts"
 import { type Cost, costOf, leastCost } from "./operators/secret.ts"
+import { Listeners } from "./server-listeners.ts"
 import { guard, type Random } from "./service.ts"
 import type { Store } from "./store.ts"
 import { lineBytes, operatorsCodec, operatorsSocketCodec } from "./wire/operators.ts"
@@ -75,32 +76,27 @@ export function createOperators(ground: OperatorsGround): OperatorsPart {
     ...{ service, codec: operatorsCodec, limits, overlong: new Uint8Array(0) },
   }
   const preface = config.operatorsCircuits === "on" ? "circuit" : "none"
-  const wanted = placesOf(config).map((place) => {
-    const own = "path" in place ? ({ preface } as const) : {}
-    return { place, listener: new StreamListener({ route: lines, connections, gate, ...own }) }
-  })
-  const places: string[] = []
-  let isListening = false
+  const { host, operatorsPort: port, operatorsSocket: path } = config
+  const listeners = new Listeners(
+    { host, port, path },
+    (place) => {
+      const own = "path" in place ? ({ preface } as const) : {}
+      return new StreamListener({ route: lines, connections, gate, ...own })
+    },
+    { log, event: "operators listen" },
+  )
   return {
     service,
-    places,
+    places: listeners.places,
     route: socketRoute(service, limits),
     async listen() {
       if (config.operatorsRegistration === "open" && !isLoopback(config.host)) {
         log.warn("anyone who reaches the operators may register", { host: config.host })
       }
-      isListening = true
-      for (const { place, listener } of wanted) {
-        const where = await listener.listen(place)
-        places.push(where)
-        log.info("operators listen", { at: where })
-      }
+      await listeners.listen()
     },
     stopListening() {
-      if (!isListening) return
-      isListening = false
-      for (const { listener } of wanted) listener.stopListening()
-      for (const at of places) log.info("operators stop listening", { at })
+      for (const at of listeners.stop()) log.info("operators stop listening", { at })
     },
   }
 }
@@ -119,14 +115,6 @@ function socketRoute(service: Operators, limits: Limits): WebSocketRoute<unknown
     query: [],
     protocols: () => undefined,
   }
-}
-
-function placesOf(config: Config): readonly Place[] {
-  const { host, operatorsPort: port, operatorsSocket: path } = config
-  return [
-    ...(port === undefined ? [] : [{ host, port }]),
-    ...(path === undefined ? [] : [{ path }]),
-  ]
 }
 
 // Messages are counted by the service: only it knows which lines are some.
@@ -189,8 +177,4 @@ function endProcess(log: Log, thrown: unknown): void {
   queueMicrotask(() => {
     throw thrown
   })
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.")
 }

@@ -12,11 +12,12 @@ import { openMemory } from "./memory-files.ts"
 import { KeptFiles } from "./memory-kept.ts"
 import type { Metrics } from "./metrics.ts"
 import type { Connections } from "./net/connections.ts"
-import type { Gate } from "./net/gate.ts"
+import { type Gate, isLoopback } from "./net/gate.ts"
 import type { Ingress, Limits, StreamRoute, WebSocketRoute } from "./net/route.ts"
 import { type Place, StreamListener } from "./net/tcp.ts"
 import { type Ask, type Entrance, Pools, type PoolsOptions } from "./pools/pools.ts"
-import { guard, type HttpRoute, type Random, type Wake } from "./service.ts"
+import { Listeners } from "./server-listeners.ts"
+import { type Connection, guard, type HttpRoute, type Random, type Wake } from "./service.ts"
 import { openStore, type Store } from "./store.ts"
 import type { Identify } from "./tokens.ts"
 import { WireError } from "./wire/error.ts"
@@ -77,33 +78,26 @@ export function createPools(ground: PoolsGround): PoolsPart {
     damagedBlocks: config.blocksDamaged ?? "refuse",
   })
   const ingress: Ingress = { limitBytes: service.limits.ingressBudgetBytes, bytes: 0 }
-  const wanted = placesOf(config).map((place) => listenerAt(place, { ground, service, ingress }))
-  const places: string[] = []
-  let isListening = false
-  const stopListening = () => {
-    if (!isListening) return
-    isListening = false
-    for (const { listener } of wanted) listener.stopListening()
-  }
+  const { host, poolsPort: port, poolsSocket: path } = config
+  const listeners = new Listeners(
+    { host, port, path },
+    (place) => listenerAt(place, { ground, service, ingress }),
+    { log, event: "pools listen" },
+  )
   return {
     service,
-    places,
+    places: listeners.places,
     route: socketRoute(config, service),
     httpRoutes: [schemasRoute()],
     async listen() {
       if (config.poolsAuth === "open" && !isLoopback(config.host)) {
         log.warn("anyone who reaches the pools may claim an app id", { host: config.host })
       }
-      isListening = true
-      for (const { place, listener } of wanted) {
-        const where = await listener.listen(place)
-        places.push(where)
-        log.info("pools listen", { at: where })
-      }
+      await listeners.listen()
     },
-    stopListening,
+    stopListening: () => void listeners.stop(),
     end() {
-      stopListening()
+      listeners.stop()
       guard(log, "pools end", () => service.end())
     },
   }
@@ -122,21 +116,19 @@ function servedWith(memory: Memory, options: PoolsOptions): Pools {
 function listenerAt(
   place: Place,
   of: { readonly ground: PoolsGround; readonly service: Pools; readonly ingress: Ingress },
-) {
+): StreamListener {
   const { config, connections, gate, tls } = of.ground
   const entrance = entranceOf(config, "path" in place ? "unix socket" : "TCP")
-  const { frameLimitBytes, earlyFrameLimitBytes } = of.service.limits
   const route: StreamRoute<unknown, unknown> = {
     ...{ name: "pools", framing: "prefixed", ends: "itself" },
     service: of.service.entrance(entrance),
     codec: poolsCodec,
     limits: netLimits(config, of.service, entrance),
     ingress: of.ingress,
-    frameBytes: (connection) =>
-      of.service.hasShakenHands(connection) ? frameLimitBytes : earlyFrameLimitBytes,
+    frameBytes: frameBytesOf(of.service),
   }
   const own = "path" in place || tls === undefined ? {} : { tls }
-  return { place, listener: new StreamListener({ route, connections, gate, ...own }) }
+  return new StreamListener({ route, connections, gate, ...own })
 }
 
 function socketRoute(config: Config, service: Pools): WebSocketRoute<unknown, unknown> {
@@ -145,6 +137,7 @@ function socketRoute(config: Config, service: Pools): WebSocketRoute<unknown, un
     ...{ name: "pools", prefix: "/pools/", ends: "itself" },
     service: service.entrance(entrance),
     codec: poolsCodec,
+    frameBytes: frameBytesOf(service),
     limits: {
       ...netLimits(config, service, entrance),
       heartbeatMs: config.wsHeartbeatIntervalSeconds * 1_000,
@@ -154,6 +147,13 @@ function socketRoute(config: Config, service: Pools): WebSocketRoute<unknown, un
     query: [],
     protocols: () => undefined,
   }
+}
+
+/** Before its handshake a connection says little (PL5). */
+function frameBytesOf(service: Pools): (connection: Connection<unknown>) => number {
+  const { frameLimitBytes, earlyFrameLimitBytes } = service.limits
+  return (connection) =>
+    service.hasShakenHands(connection) ? frameLimitBytes : earlyFrameLimitBytes
 }
 
 /** What a way in asks of those who come by it. */
@@ -187,14 +187,6 @@ function netLimits(config: Config, service: Pools, { place }: Entrance): Limits 
   }
 }
 
-function placesOf(config: Config): readonly Place[] {
-  const { host, poolsPort: port, poolsSocket: path } = config
-  return [
-    ...(port === undefined ? [] : [{ host, port }]),
-    ...(path === undefined ? [] : [{ path }]),
-  ]
-}
-
 function asking(identify: Identify, log: Log): Ask {
   return (token, answer) => {
     identify(token).then(
@@ -220,8 +212,4 @@ function schemasRoute(): HttpRoute {
       reply({ status: 200, headers: { "content-type": "application/schema+json" }, body })
     },
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.")
 }

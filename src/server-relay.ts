@@ -6,6 +6,7 @@ import { type CountedBus, type Depot, openDepot } from "./bus/bus.ts"
 import type { Config } from "./config.ts"
 import type { Log } from "./log.ts"
 import type { Metrics } from "./metrics.ts"
+import { isLoopback } from "./net/gate.ts"
 import type { Limits, WebSocketRoute } from "./net/route.ts"
 import type { Anonymous } from "./relay/access.ts"
 import { RedisCopies } from "./relay/copies-redis.ts"
@@ -29,8 +30,7 @@ import {
   type Wake,
 } from "./service.ts"
 import type { Store } from "./store.ts"
-import type { Identify } from "./tokens.ts"
-import { WireError } from "./wire/error.ts"
+import { askingBy, type Identify } from "./tokens.ts"
 import { hocuspocusCodec } from "./wire/hocuspocus.ts"
 import { lfccCodec, lfccMessageBytes } from "./wire/lfcc.ts"
 import { yjsCodec } from "./wire/yjs.ts"
@@ -78,7 +78,7 @@ export function createRelay(ground: RelayGround): RelayPart {
   const copies = copiesOf(ground, options, depot)
   const parts = { bus, log, random, wake, options, anonymous, denied, marksUnknownUntil }
   const relay = new Relay({ ...parts, ...(copies && { copies }) })
-  const ask = asking(identify)
+  const ask = askingBy(identify)
   const yjs = new YjsDialect(relay, ask)
   const hocuspocus = new HocuspocusDialect(relay, ask)
   const lfcc = new LfccDialect(relay, ask)
@@ -192,7 +192,7 @@ function heldUntil(traces: Traces, now: number, { markMs, orphanHoldMs }: RelayO
 function anonymousOf(config: Config, identify: Identify | undefined): Anonymous {
   if (config.relayAnonymous !== undefined) return config.relayAnonymous
   if (identify !== undefined) return "off"
-  if (["127.0.0.1", "::1", "localhost"].includes(config.host)) return "editor"
+  if (isLoopback(config.host)) return "editor"
   throw new Error(
     "the relay would be open to strangers: set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS_URL, or say RELAY_ANONYMOUS=off, viewer or editor",
   )
@@ -202,20 +202,6 @@ function anonymousOf(config: Config, identify: Identify | undefined): Anonymous 
 function originsOf({ allowedOrigins }: Config, anonymous: Anonymous): "own" | "local" | "any" {
   if (allowedOrigins.length > 0) return "own"
   return anonymous === "off" ? "any" : "local"
-}
-
-/** A token that came in a frame is looked at beside the loop, and answered in a later turn. */
-function asking(identify: Identify | undefined): ConstructorParameters<typeof YjsDialect>[1] {
-  return (token, answer) => {
-    if (identify === undefined) return queueMicrotask(() => answer(undefined))
-    identify(token).then(answer, (thrown: unknown) =>
-      answer(
-        thrown instanceof WireError
-          ? thrown
-          : new WireError("internal", "the token could not be looked at"),
-      ),
-    )
-  }
 }
 
 /** The entry that brought the token, since browsers want one of what they offered. */

@@ -281,6 +281,21 @@ test("DC85 DC88 K6 K7 the OTP goes with the right one only, and whoever is there
   assert.equal(server.refusal("notes"), undefined)
 })
 
+test("DC85 DC104 a wrong OTP that would remove one counts like any wrong token", async (t) => {
+  const server = onFile(t)
+  const otp = await protect(server, "notes")
+  const cookies = { quartet_editor: "c".repeat(22) }
+  const address = "192.0.2.7"
+  const far = server.join("notes", { cookie: "c".repeat(22), otp, address })
+  const asked = by(Number(far.all("Identity")[0]), { cookies, otp: "wrong", address })
+  for (let tries = 1; tries <= 10; tries += 1) {
+    assert.equal(server.refusal("notes", { otp, address }), undefined, `after ${tries - 1}`)
+    await server.request("DELETE", "/api/document/notes/protect", asked)
+  }
+  assert.equal(server.refusal("notes", { otp, address })?.code, "flooding")
+  assert.equal(server.refusal("notes", { otp }), undefined, "another address")
+})
+
 test("DC76 DC84 after an OTP change the saver rests for two seconds", async (t) => {
   const server = onFile(t)
   const a = server.join("notes", { cookie: "c".repeat(22) })

@@ -162,18 +162,18 @@ test("DC105 an edit is read as it was written", () => {
   )
 })
 
-/** Says `frame` `times` times to a fresh editor, and gives the ms that took; bystanders are checked. */
+/** Says `frame` `times` times to a fresh editor, and gives the ms of CPU that took; bystanders are checked. */
 function flood(say: (far: FarEnd, turn: number) => void, times: number): number {
   const server = new Pad()
   const bystander = server.extend("notes", "bystander")
   bystander.edits(0, ["0123456789"], 1)
   const far = server.join("notes")
-  const before = performance.now()
+  const before = process.cpuUsage()
   for (let turn = 0; turn < times; turn += 1) {
     say(far, turn)
     if (turn % 10 === 0) server.pass(10)
   }
-  const ms = performance.now() - before
+  const ms = process.cpuUsage(before).user / 1_000
   server.pass(100)
   const { length } = bystander.all("History")
   bystander.edits(revisionOf(bystander), [10, "!"], 2)

@@ -366,6 +366,15 @@ test("DC70 cursors go out at once after a pause, else together and only the newe
   assert.deepEqual(heard(), [at(0, 4), at(1, 9)])
   server.pass(1_000)
   assert.deepEqual(heard(), [])
+  for (let more = 2; more < 120; more += 1) server.join("notes")
+  server.pass(1_000)
+  move(a, 5)
+  assert.deepEqual(heard(), [at(0, 5)])
+  move(a, 6)
+  server.pass(110)
+  assert.deepEqual(heard(), [], "in a crowd of 120 they go every 120 ms")
+  server.pass(10)
+  assert.deepEqual(heard(), [at(0, 6)])
 })
 
 test("DC64 a name is cut to 64 code points and cleaned", (t) => {

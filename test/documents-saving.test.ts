@@ -1,32 +1,11 @@
 /** When documents are written down, what survives, and what is told of it. */
 import assert from "node:assert/strict"
 import { join as joinPath } from "node:path"
-import { type TestContext, test } from "node:test"
+import { test } from "node:test"
 import { isDue, type SavingState } from "../src/documents/saving.ts"
 import { checksum } from "../src/wire/checksum.ts"
+import { metric, minute, onFile, row, second, type } from "./documents-steps.ts"
 import { type FarEnd, folder, type Pad, pad } from "./far-end.ts"
-
-const second = 1_000
-const minute = 60 * second
-
-/** A pad on a file of its own. */
-function onFile(t: TestContext, settings = {}): Pad {
-  return pad(t, { uri: joinPath(folder(t), "pad.db"), settings })
-}
-
-/** What the row of a document holds; undefined without one. */
-function row(server: Pad, id: string): { text: string; revision: number } | undefined {
-  const sql = "SELECT text, revision FROM document WHERE id = :id"
-  const found = server.store.prepare<{ text: string; revision: number }>(sql).get({ id })
-  return found && { ...found }
-}
-
-/** Types `times` characters at the end, a message each. */
-function type(far: FarEnd, from: number, times = 1): void {
-  for (let at = from; at < from + times; at += 1) {
-    far.edits(at, at === 0 ? ["x"] : [at, "x"], at + 1)
-  }
-}
 
 const quiet: SavingState = {
   revision: 1,
@@ -104,157 +83,6 @@ test("DC78 a save in the middle of a gathering leaves nothing in the journal for
     .prepare<{ count: number }>("SELECT count(*) AS count FROM journal")
     .get()
   assert.equal(rows?.count, 0)
-})
-
-test("DC21 DC77 when the last one leaves what changed is saved at once, and nothing else", (t) => {
-  const server = pad(t)
-  const a = server.extend("notes", "a")
-  const b = server.join("notes")
-  type(a, 0, 2)
-  b.leaves()
-  assert.equal(row(server, "notes")?.revision, 0, "someone is still there")
-  a.leaves()
-  assert.deepEqual(row(server, "notes"), { text: "xx", revision: 2 })
-  server.store.prepare("UPDATE document SET text = 'untouched'").run()
-  server.pass(minute)
-  server.join("notes").leaves()
-  assert.equal(row(server, "notes")?.text, "untouched", "it was not written again")
-})
-
-test("DC9 coming and leaving are use, reading over HTTP is not", async (t) => {
-  const server = pad(t)
-  const usedAt = () =>
-    server.store.prepare<{ at: number }>("SELECT accessed_at AS at FROM document").get()?.at
-  const a = server.extend("notes", "a")
-  type(a, 0)
-  a.leaves()
-  const first = usedAt()
-  assert.equal(first, server.now)
-  server.pass(minute)
-  await server.text("notes")
-  const b = server.join("notes")
-  server.pass(minute)
-  b.leaves()
-  assert.equal(usedAt(), server.now)
-})
-
-test("DC22 a document that was never edited is never stored, and forgotten after a minute", async (t) => {
-  const server = pad(t)
-  const a = server.join("notes")
-  a.says({ SetLanguage: "go" })
-  a.leaves()
-  assert.equal(server.service.stats().num_documents, 1)
-  server.pass(59 * second)
-  assert.equal(server.service.stats().num_documents, 1)
-  server.pass(second)
-  assert.equal(server.service.stats().num_documents, 0)
-  assert.equal(row(server, "notes"), undefined)
-})
-
-test("DC22 of more than 10,000 never edited documents the oldest are forgotten", (t) => {
-  const server = pad(t, { settings: { joinsPerMinute: 1e9 } })
-  for (let index = 0; index < 10_003; index += 1) {
-    server.join(`doc ${index}`, { address: `192.0.2.${Math.floor(index / 100)}` })
-  }
-  for (const far of [...server.far]) far.ended = { code: "left", sentence: "" }
-  server.turn()
-  server.tick()
-  assert.equal(server.service.stats().num_documents, 10_000)
-})
-
-test("DC7 DC20 joining an idle document reads nothing from the database", (t) => {
-  const server = pad(t)
-  const a = server.extend("notes", "a")
-  type(a, 0, 2)
-  a.leaves()
-  server.store.prepare("ALTER TABLE document RENAME TO hidden").run()
-  const b = server.extend("notes", "b")
-  assert.equal((b.all("Welcome")[0] as { text: string }).text, "xx")
-  server.store.prepare("ALTER TABLE hidden RENAME TO document").run()
-})
-
-test("DC8 a read that fails is told, and never taken for an empty document", (t) => {
-  const server = pad(t)
-  type(server.extend("notes", "a"), 0)
-  server.store.prepare("ALTER TABLE document RENAME TO hidden").run()
-  const refusal = server.refusal("cold")
-  assert.deepEqual([refusal?.code, refusal?.message], ["unavailable", "store away"])
-  server.store.prepare("ALTER TABLE hidden RENAME TO document").run()
-  assert.equal(server.refusal("cold"), undefined)
-})
-
-test("DC23 DC24 an unused document leaves memory, one with someone in it never does", async (t) => {
-  const server = onFile(t, { expiryMs: 60 * minute, cleanupMs: 10 * minute })
-  const a = server.extend("left", "a")
-  type(a, 0, 3)
-  a.leaves()
-  type(server.extend("used", "b"), 0, 1)
-  server.passHours(3)
-  assert.equal(server.service.stats().num_documents, 1)
-  assert.equal(server.service.stats().database_size, 2)
-  assert.equal(await server.text("left"), "xxx", "R14: with a database it is still there")
-  const back = server.extend("left", "a")
-  assert.equal((back.all("Welcome")[0] as { text: string }).text, "xxx")
-})
-
-test("DC25 idle documents are evicted early when they take too much memory", (t) => {
-  const server = pad(t, { settings: { idleBytes: 500_000, textLimit: 100_000 } })
-  for (let index = 0; index < 10; index += 1) {
-    const a = server.extend(`doc ${index}`, "a")
-    a.edits(0, ["x".repeat(20_000)], 1)
-    a.leaves()
-  }
-  server.pass(second)
-  const kept = server.service.stats().num_documents
-  assert.ok(kept >= 3 && kept <= 6, `${kept}`)
-})
-
-test("DC25 after ten idle minutes a document keeps only its text, and resuming reads the rest", async (t) => {
-  const server = onFile(t)
-  const a = server.extend("notes", "a")
-  const { epoch } = a.all("Welcome")[0] as { epoch: string }
-  type(a, 0, 30)
-  a.leaves()
-  const before = await metric(server, "quartet_documents_idle_bytes")
-  server.pass(10 * minute)
-  const after = await metric(server, "quartet_documents_idle_bytes")
-  assert.ok(after < before, `${after} < ${before}`)
-  const resume = { epoch, revision: 10, seq: null, age: 0, pending: false }
-  const b = server.extend("notes", "b", { resume })
-  assert.equal((b.all("History")[0] as { operations: [] }).operations.length, 20)
-})
-
-test("DC27 unused for RETENTION_DAYS a document is deleted, one in use never", (t) => {
-  const server = onFile(t, { retentionDays: 10, expiryMs: 60 * minute })
-  const a = server.extend("left", "a")
-  type(a, 0)
-  a.leaves()
-  const used = server.extend("used", "b")
-  type(used, 0)
-  const { expires_at } = used.all("Welcome")[0] as { expires_at: string }
-  assert.equal(Date.parse(expires_at), server.now + 10 * 86_400_000)
-  const sql = "SELECT count(*) AS count FROM history WHERE document = 'left'"
-  const past = () => server.store.prepare<{ count: number }>(sql).get()?.count
-  server.passHours(10 * 24 - 2)
-  assert.deepEqual([row(server, "left")?.text, past()], ["x", 1])
-  server.passHours(4)
-  assert.deepEqual([row(server, "left"), past()], [undefined, 0])
-  assert.equal(row(server, "used")?.text, "x")
-})
-
-test("DC28 DC29 a document whose row another program deleted is killed, and not written back", async (t) => {
-  const server = onFile(t)
-  const a = server.extend("notes", "a")
-  const b = server.join("notes")
-  type(a, 0)
-  server.store.prepare("DELETE FROM document").run()
-  server.pass(20 * second)
-  assert.deepEqual([a.endedWith, b.endedWith], ["deleted", "deleted"])
-  server.pass(minute)
-  assert.equal(row(server, "notes"), undefined)
-  assert.equal(server.service.stats().num_documents, 0)
-  const c = server.extend("notes", "a")
-  assert.equal((c.all("Welcome")[0] as { fresh: boolean }).fresh, true)
 })
 
 test("DC80 a save that finds another line of history is not forced", (t) => {
@@ -501,9 +329,4 @@ function fill({ store }: Pad): void {
 
 function empty({ store }: Pad): void {
   store.prepare("PRAGMA max_page_count = 1000000").get()
-}
-
-async function metric(server: Pad, name: string): Promise<number> {
-  const text = await server.metrics.text()
-  return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1])
 }

@@ -61,13 +61,13 @@ test("DC36 DC30 moving is transforming in a row, whoever the authors are", () =>
 test("DC34 an operation that does not span the text of its revision is a misfit", () => {
   const history = new History()
   accept(history, ["abc"])
-  for (const [components, revision] of [
-    [[2], 1],
-    [[4], 1],
-    [[], 1],
-    [[3], 0],
+  for (const [components, revision, length] of [
+    [[2], 1, 3],
+    [[4], 1, 3],
+    [[], 1, 3],
+    [[3], 0, 0],
   ] as const) {
-    assert.deepEqual(history.move(Operation.from(components), revision), { kind: "misfit" })
+    assert.deepEqual(history.move(Operation.from(components), revision), { kind: "misfit", length })
   }
   assert.throws(() => accept(history, [2, "x"]), RangeError)
   assert.equal(history.revision, 1)

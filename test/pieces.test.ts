@@ -50,9 +50,8 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
       const { place, deleted, inserted } = operation
       points = points.toSpliced(place, deleted, ...pointsOf(inserted))
       assert.equal(pieces.length, points.length)
-      const from = Math.floor(random() * (points.length + 2)) - 1
-      const to = from + Math.floor(random() * 3_000)
-      assert.equal(pieces.slice(from, to), points.slice(Math.max(0, from), to).join(""))
+      // A copy is looked at, since a look joins the strings of what it looks at.
+      if (round % 3 === 0) assert.equal(pieces.copy().toString(), points.join(""))
       // Looked at only now and then: what is kept of the last look must not be shown again.
       if (round % 7 === 0) assert.equal(pieces.toString(), points.join(""))
     }
@@ -73,8 +72,7 @@ test("DC33 pieces that shrink to crumbs and are joined stay the text", () => {
       const rest = points.length - place - deleted
       pieces.apply(Operation.from([place, inserted, -deleted, rest]))
       points = points.toSpliced(place, deleted, ...pointsOf(inserted))
-      const from = Math.floor(random() * points.length)
-      assert.equal(pieces.slice(from, from + 9), points.slice(from, from + 9).join(""))
+      assert.equal(pieces.copy().toString(), points.join(""))
     }
     assert.equal(pieces.toString(), points.join(""))
   }

@@ -247,6 +247,26 @@ test("DC150 if someone typed before its user decided, theirs stays and ours is o
   assert.equal(pending.text, "mine!?")
 })
 
+test("DC150 after a fault, too, what is offered is all that was shown until its user decided", () => {
+  const pending = synchronized("mine")
+  pending.diverged()
+  types(pending, [4, "!"])
+  pending.welcome({ ...greeting, epoch: "e.2", revision: 0, head: 0, fresh: true, text: "" }, 0)
+  hears(pending, 0, by(1, ["theirs"]))
+  types(pending, [5, "?"])
+  assert.deepEqual(told(pending.restore(0)).at(-1), ["lost", "rolled-back", "mine!?", "theirs"])
+  pending.resend(0)
+  assert.equal(pending.text, "mine!?")
+})
+
+test("DC150 after a fault, too, a text that is restored is not called lost", () => {
+  const pending = synchronized("mine")
+  pending.diverged()
+  types(pending, [4, "!"])
+  pending.welcome({ ...greeting, epoch: "e.2", revision: 0, head: 0, fresh: true, text: "" }, 0)
+  assert.deepEqual(told(pending.restore(0)), [["send", 1, 0, ["mine!"]]])
+})
+
 test("DC150 an undecided line that drops leaves all as it was", () => {
   const pending = emptied()
   pending.disconnected()

@@ -46,11 +46,11 @@ export const kinds: Readonly<Record<string, (t: TestContext) => string>> = {
   memory: () => ":memory:",
 }
 
-/** The client key of an author, as the shelf has it. */
-export function clientOf(name: string): Uint8Array {
-  const client = new Uint8Array(16)
-  client.set(new TextEncoder().encode(name).subarray(0, 16))
-  return client
+/** The name of an author's client key, as the shelf has it. */
+export function clientOf(name: string): string {
+  const client = Buffer.alloc(16)
+  client.write(name)
+  return client.toString("base64url")
 }
 
 /** One document in memory: its text, and what the shelf has not been told to save yet. */

@@ -4,15 +4,17 @@
  *
  * What always holds: `#byClient` is ordered by `seenAt`, oldest first, and bounded in number and
  * age; `floor` is not below the `seenAt` of any key that was ever forgotten. A key is kept as the
- * first half of its SHA-256: whoever reads the store cannot join as someone else.
+ * first half of its SHA-256: whoever reads the store cannot join as someone else. In memory that is
+ * a text, made once for each editor: it is looked up, and written into the journal, at each edit.
  */
 import { createHash } from "node:crypto"
+import { dayMs } from "./settings.ts"
 import type { AuthorRow } from "./shelf.ts"
 
 /** DC46: so many keys are remembered … */
 const limitAuthors = 10_000
-/** … if they were seen within 30 days. */
-const rememberedMs = 30 * 24 * 60 * 60 * 1_000
+/** … if they were seen within 30 days, in memory or on the shelf. */
+export const rememberedMs = 30 * dayMs
 /**
  * How much later than its author thinks an edit may have been sent: `age` is cut to seconds, and
  * the Join that says it has been on its way.
@@ -27,21 +29,25 @@ export interface InFlight {
   readonly age: number
 }
 
-/** The name under which a client key is kept: 16 bytes. */
-export function clientOf(key: string): Uint8Array {
-  return new Uint8Array(createHash("sha256").update(key).digest().subarray(0, 16))
+/** The name under which a client key is kept: 16 bytes in base64url. */
+export function clientOf(key: string): string {
+  return createHash("sha256").update(key).digest().toString("base64url", 0, 16)
 }
 
 export class Authors {
   readonly #byClient = new Map<string, AuthorRow>()
   readonly #unsaved = new Map<string, AuthorRow>()
   #floor: number
+  /** The last of `#byClient`. */
+  #newest: string | undefined
+  /** Nobody in `#byClient` was seen before this. */
+  #since = 0
 
   /** Those that were stored, in any order, and their floor. */
   constructor(rows: readonly AuthorRow[] = [], floor = 0) {
     this.#floor = floor
     for (const row of rows.toSorted((a, b) => a.seenAt - b.seenAt)) {
-      this.#byClient.set(wordOf(row.client), row)
+      this.#byClient.set(row.client, row)
     }
   }
 
@@ -61,17 +67,20 @@ export class Authors {
   }
 
   /** The author with this client, as long as it is remembered. */
-  find(client: Uint8Array): AuthorRow | undefined {
-    return this.#byClient.get(wordOf(client))
+  find(client: string): AuthorRow | undefined {
+    return this.#byClient.get(client)
   }
 
   /** Keeps `row` in place of what was known of its client. It is seen now, or was never later. */
   see(row: AuthorRow): void {
-    const word = wordOf(row.client)
-    this.#byClient.delete(word)
-    this.#byClient.set(word, row)
-    this.#unsaved.set(word, row)
-    this.#forget(row.seenAt)
+    const { client, seenAt } = row
+    // A map that only loses and gets its last key would have to be laid out anew again and again.
+    if (client !== this.#newest) this.#byClient.delete(client)
+    this.#newest = client
+    this.#byClient.set(client, row)
+    this.#unsaved.set(client, row)
+    const isFull = this.#byClient.size > limitAuthors
+    if (isFull || this.#since < seenAt - rememberedMs) this.#forget(seenAt)
   }
 
   /** What `unsaved` gave is saved. */
@@ -83,7 +92,7 @@ export class Authors {
    * The last number accepted from `client`: 0 for none, null when that is not known, because a key
    * was forgotten that may have been this one and may have sent the edit in flight (DC46).
    */
-  applied(client: Uint8Array, inFlight: InFlight | undefined, now: number): number | null {
+  applied(client: string, inFlight: InFlight | undefined, now: number): number | null {
     const known = this.find(client)
     if (known !== undefined) return known.seq
     if (inFlight === undefined || this.#floor === 0) return 0
@@ -92,17 +101,13 @@ export class Authors {
   }
 
   #forget(now: number): void {
-    for (const [word, { seenAt }] of this.#byClient) {
+    for (const { client, seenAt } of this.#byClient.values()) {
+      this.#since = seenAt
       const isRemembered = seenAt >= now - rememberedMs && this.#byClient.size <= limitAuthors
       if (isRemembered) return
-      this.#byClient.delete(word)
-      this.#unsaved.delete(word)
+      this.#byClient.delete(client)
+      this.#unsaved.delete(client)
       this.#floor = Math.max(this.#floor, seenAt)
     }
   }
-}
-
-// A key of a Map, so only its speed matters: two of these are made for each edit.
-function wordOf(client: Uint8Array): string {
-  return Buffer.from(client).toString("latin1")
 }

@@ -14,6 +14,7 @@ export type Audible = "all" | "plain"
 
 // Positions lie in one array that is changed in place: each edit moves those of all editors.
 interface Kept {
+  readonly user: number
   /** Of the carets, then of the selections, anchor and head by turns. */
   readonly positions: number[]
   readonly carets: number
@@ -52,6 +53,7 @@ export class StoredCursors {
   /** `user` has moved its cursors: everyone is to be told. */
   set(user: number, cursors: Cursors, lean: Lean): void {
     this.#byUser.set(user, {
+      user,
       positions: positionsOf(cursors),
       carets: cursors.cursors.length,
       lean,
@@ -68,19 +70,24 @@ export class StoredCursors {
   infer(user: number, operation: Operation): void {
     const end = endOf(operation)
     const known = this.#byUser.get(user)
-    this.#byUser.set(user, { positions: [end], carets: 1, lean: "left" })
-    const isKnown =
-      known?.carets === 1 && known.positions.length === 1 && known.positions[0] === end
+    const isOne = known?.carets === 1 && known.positions.length === 1
+    const isKnown = isOne && known.positions[0] === end
+    // Its only caret is moved where it stands: this is done at each edit.
+    if (isOne) known.positions[0] = end
+    else this.#byUser.set(user, { user, positions: [end], carets: 1, lean: "left" })
     if (!isKnown && this.#changed.get(user) !== "all") this.#changed.set(user, "plain")
   }
 
   /** Moves everything over an operation that was accepted; that of its author to the right of it. */
   move(operation: Operation, author: number): void {
     if (operation.isNoop) return
-    for (const [user, { positions, lean }] of this.#byUser) {
+    const { place } = operation
+    for (const { user, positions, lean } of this.#byUser.values()) {
       const own = user === author ? "right" : lean
       for (let index = 0; index < positions.length; index += 1) {
-        positions[index] = moveIndex(operation, positions[index] ?? 0, own)
+        const position = positions[index] ?? 0
+        // Left of the one place that changes, as half of them are, nothing moves.
+        if (position >= place) positions[index] = moveIndex(operation, position, own)
       }
     }
   }

@@ -16,16 +16,17 @@ import { Authors } from "./authors.ts"
 import { cursorsAt, positionsOf, StoredCursors } from "./cursors.ts"
 import { elementOf, PlainPast } from "./plain.ts"
 import type { SavingState } from "./saving.ts"
-import { type Settings, type Time, windowBytes } from "./settings.ts"
+import { dayMs, type Settings, type Time, windowBytes } from "./settings.ts"
 import type { JournalEntry, Snapshot, Stored } from "./shelf.ts"
+import { whyUnfit } from "./unfit.ts"
 import { Unsaved } from "./unsaved.ts"
 
 /** An edit that somebody wants. */
 export interface Wanted {
   readonly user: number
   readonly shape: Shape
-  /** The client key of an extended editor, hashed, and the number it gave the edit. */
-  readonly numbered: { readonly client: Uint8Array; readonly seq: number } | undefined
+  /** The name of an extended editor's client key, and the number it gave the edit. */
+  readonly numbered: { readonly client: string; readonly seq: number } | undefined
   readonly revision: number
   readonly operation: Operation
   /** Its author's carets in the text after it. */
@@ -169,7 +170,7 @@ export class Document {
   /** When it will be deleted unless someone comes back before, in ms since 1970; undefined for never. */
   get expiresAt(): number | undefined {
     const days = this.retentionDays ?? this.#settings.retentionDays
-    return days === 0 ? undefined : this.accessedAt + days * 24 * 60 * 60 * 1_000
+    return days === 0 ? undefined : this.accessedAt + days * dayMs
   }
 
   /** A user id that nobody has had (DC10). */
@@ -186,16 +187,11 @@ export class Document {
     const { revision, at } = wanted
     const positions = at === undefined ? [] : this.#clamp(at, wanted.operation.targetLength)
     const moved = this.#history.move(wanted.operation, revision, positions)
-    if (moved.kind === "stale") {
-      const how = revision > this.revision ? "ahead" : "too far back"
-      return refused(
-        "stale-revision",
-        `revision ${revision} is ${how}: the text is at ${this.revision}`,
-      )
-    }
-    if (moved.kind === "misfit") {
+    if (moved.kind !== "moved") {
       const { baseLength } = wanted.operation
-      return refused("bad-operation", `the text at ${revision} has not ${baseLength} code points`)
+      const offset = wanted.shape === "extended" ? 0 : this.offset
+      const sentence = whyUnfit(moved, { revision, baseLength, head: this.revision, offset })
+      return refused(moved.kind === "stale" ? "stale-revision" : "bad-operation", sentence)
     }
     const { operation } = moved
     const { textLimit } = this.#settings
@@ -205,8 +201,11 @@ export class Document {
     // A plain editor has no other sign that its edit came than to be told it as a revision (DC38).
     const isNothing = operation.isNoop && wanted.shape === "extended"
     if (!isNothing) this.#accept(wanted, operation)
-    if (numbered !== undefined && author !== undefined) {
-      this.authors.see({ ...author, seq: numbered.seq, seenAt: this.#time.now })
+    if (numbered !== undefined) {
+      // A key may have been forgotten since its editor joined, and is known again from here on.
+      const { user, name, hue } = author ?? { user: wanted.user, name: undefined, hue: undefined }
+      const { client, seq } = numbered
+      this.authors.see({ client, user, seq, name, hue, seenAt: this.#time.now })
     }
     if (isNothing) return { kind: "nothing" }
     this.#placeCarets(wanted, operation, moved.positions)

@@ -165,7 +165,8 @@ export class Documents implements Service<FromEditor, ToEditor> {
     } else if (message.kind === "join") {
       this.#join(visit, message.join)
     } else {
-      throw new WireError("bad-message", "the first message is a Join")
+      const first = "the first message is a Join"
+      throw new WireError("bad-message", message.kind === "unreadable" ? message.sentence : first)
     }
   }
 

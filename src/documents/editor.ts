@@ -42,8 +42,8 @@ export class Editor {
   readonly seat: Seat
   /** Its user id in this document. */
   readonly user: number
-  /** The client key of an extended editor, hashed. */
-  readonly client: Uint8Array | undefined
+  /** The name of an extended editor's client key. */
+  readonly client: string | undefined
   info: Info | undefined
   /** The revision up to which it has been sent everything. */
   told = 0
@@ -57,7 +57,7 @@ export class Editor {
   readonly #faults: Tally
   readonly #noops: Tally
 
-  constructor(seat: Seat, user: number, options: { time: Time; client?: Uint8Array }) {
+  constructor(seat: Seat, user: number, options: { time: Time; client?: string }) {
     this.seat = seat
     this.user = user
     this.client = options.client

@@ -123,7 +123,8 @@ export class Gate {
   }
 
   #flooding(allowance: Allowance): WireError {
-    return new WireError("flooding", `too many tries, come back in ${allowance.waitSeconds} s`)
+    const { waitSeconds } = allowance
+    return new WireError("flooding", `too many tries, come back in ${waitSeconds} s`, waitSeconds)
   }
 }
 

@@ -5,6 +5,7 @@
  * cannot be taken is closed; an extended one is told by an Error and goes on (DC60). Nothing is
  * told to others here but metadata: edits and cursors only stir the document.
  */
+import { Operation } from "../ot/operation.ts"
 import type { Undo } from "../service.ts"
 import type { CursorData, Edit, FromEditor } from "../wire/documents.ts"
 import type { Info, Refused, ToEditor } from "../wire/documents-shapes.ts"
@@ -105,8 +106,9 @@ export class Hearing {
       return this.#refuse(document, editor, badMessage("an edit has a number, seq"))
     }
     const numbered = client === undefined || seq === undefined ? undefined : { client, seq }
-    const revision = shape === "extended" ? edit.revision : edit.revision - document.offset
-    const outcome = document.edit({ ...edit, revision, user, shape, numbered })
+    const ours = shape === "extended" ? edit : placed(document, edit)
+    const { revision, operation, at } = ours
+    const outcome = document.edit({ user, shape, numbered, revision, operation, at })
     switch (outcome.kind) {
       case "accepted":
         this.edits.accepted += 1
@@ -150,7 +152,8 @@ export class Hearing {
 
   #setInfo(document: Document, editor: Editor, info: Info): void {
     editor.info = info
-    const author = editor.client && document.authors.find(editor.client)
+    const { client } = editor
+    const author = client === undefined ? undefined : document.authors.find(client)
     if (author !== undefined) document.authors.see({ ...author, ...info, seenAt: this.#time.now })
     document.audience.tell(`user:${editor.user}`, infoNews(editor.user, info))
     this.#publishing.watch(document)
@@ -201,6 +204,18 @@ export class Hearing {
     if (ms === 0) return
     this.#rests.push({ until: this.#time.now + ms, release: editor.seat.connection.hold() })
   }
+}
+
+// The edit of a plain editor, in our numbers. Its revision 0 is the empty text, whatever the window
+// has let go of: what is typed into a page before it hears the past is written for that, and goes
+// left of all that came since (DC32, DC35).
+function placed(document: Document, edit: Edit): Edit {
+  const { revision, operation } = edit
+  if (revision > 0 || operation.baseLength > 0) {
+    return { ...edit, revision: revision - document.offset }
+  }
+  const whole = Operation.from([...operation.components, document.length])
+  return { ...edit, revision: document.revision, operation: whole }
 }
 
 // DC92: it may look, and say who it is and where.

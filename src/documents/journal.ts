@@ -26,7 +26,7 @@ interface Need {
   /** The row with its first edit that is not saved. */
   readonly row: number
   /** The revision after its last edit in the journal. */
-  readonly revision: number
+  revision: number
 }
 
 /** An entry as it is read back; `epoch` is the document's, without the generation of the file. */
@@ -35,7 +35,7 @@ export interface ReadEntry {
   readonly epoch: string
   readonly revision: number
   readonly user: number
-  /** In base64url. */
+  /** The name of its author's client key. */
   readonly client: string | undefined
   readonly seq: number
   readonly components: readonly Component[]
@@ -89,8 +89,8 @@ export class Journal {
     this.#next += 1
     for (const { document, revision } of entries) {
       const need = this.#needs.get(document)
-      // Setting a key that is there keeps its place, and so the order of the rows.
-      this.#needs.set(document, { row: need?.row ?? row.id, revision: revision + 1 })
+      if (need !== undefined) need.revision = revision + 1
+      else this.#needs.set(document, { row: row.id, revision: revision + 1 })
     }
   }
 
@@ -153,14 +153,9 @@ export class Journal {
 
 function written(entry: JournalEntry): readonly unknown[] {
   const { document, epoch, revision, user, author, operation } = entry
-  const client = author === undefined ? null : clientText(author.client)
-  const seq = author === undefined ? null : author.seq
+  const client = author?.client ?? null
+  const seq = author?.seq ?? null
   return [document, documentEpoch(epoch), revision, user, client, seq, operation.components]
-}
-
-/** The name of a client key in the journal. */
-export function clientText(client: Uint8Array): string {
-  return Buffer.from(client).toString("base64url")
 }
 
 function parseRow(row: Row): readonly ReadEntry[] {

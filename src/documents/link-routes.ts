@@ -7,7 +7,16 @@
 import type { HttpAnswer, HttpRequest } from "../service.ts"
 import { readLinkBody, readRetentionBody } from "../wire/documents-http.ts"
 import { refOf } from "./access.ts"
-import { away, claimantOf, json, type Reply, stranger, volatile, wrongMethod } from "./answers.ts"
+import {
+  away,
+  claimantOf,
+  isReading,
+  json,
+  type Reply,
+  stranger,
+  volatile,
+  wrongMethod,
+} from "./answers.ts"
 import type { Documents } from "./documents.ts"
 import { isoTime } from "./joining.ts"
 import type { Made, Revoked } from "./links.ts"
@@ -32,7 +41,7 @@ export function answerLinks(
     return revoke(documents, request, { name, ref, reply })
   }
   if (method === "POST") return make(documents, request, { name, reply })
-  if (method !== "GET" && method !== "HEAD") return reply(wrongMethod("GET, HEAD, POST"))
+  if (!isReading(request)) return reply(wrongMethod("GET, HEAD, POST"))
   const proved = documents.prove(name, claimantOf(request, undefined))
   reply(proved === undefined ? stranger : json(documents.links.of(proved.document).map(rowOf)))
 }

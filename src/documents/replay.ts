@@ -7,7 +7,7 @@
  */
 import { Operation } from "../ot/operation.ts"
 import { Pieces } from "../ot/pieces.ts"
-import { clientText, documentEpoch, type Journal, type ReadEntry } from "./journal.ts"
+import { documentEpoch, type Journal, type ReadEntry } from "./journal.ts"
 import type { AuthorRow, PastEdit, Snapshot, Stored } from "./shelf.ts"
 
 /** What the journal still held when a shelf was opened. */
@@ -138,11 +138,11 @@ export class Replay {
   }
 
   #raise(client: string, { user, seq, at }: ReadEntry): void {
-    this.#authors ??= new Map(this.stored.authors.map((row) => [clientText(row.client), row]))
+    this.#authors ??= new Map(this.stored.authors.map((row) => [row.client, row]))
     this.#raised.add(client)
     const known = this.#authors.get(client)
     this.#authors.set(client, {
-      client: known?.client ?? new Uint8Array(Buffer.from(client, "base64url")),
+      client,
       user,
       seq: Math.max(known?.seq ?? 0, seq),
       name: known?.name,

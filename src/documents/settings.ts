@@ -37,13 +37,14 @@ export interface Settings {
   readonly server: string
 }
 
-const day = 24 * 60 * 60 * 1_000
+/** Milliseconds of a day. */
+export const dayMs = 24 * 60 * 60 * 1_000
 
 export const defaults: Settings = {
   textLimit: 256 * 1_024,
   editorLimit: 1_000,
   windowOperations: 2_000,
-  expiryMs: 7 * day,
+  expiryMs: 7 * dayMs,
   cleanupMs: 60 * 60 * 1_000,
   retentionDays: 0,
   idleBytes: 256 * 1_024 * 1_024,
@@ -59,7 +60,7 @@ export function settled(
   store: { readonly durable: boolean },
 ): Settings {
   const settings = { ...defaults, ...given }
-  return store.durable ? settings : { ...settings, retentionDays: settings.expiryMs / day }
+  return store.durable ? settings : { ...settings, retentionDays: settings.expiryMs / dayMs }
 }
 
 /**

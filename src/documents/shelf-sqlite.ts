@@ -7,12 +7,14 @@
  */
 import type { Random } from "../service.ts"
 import type { Store } from "../store.ts"
+import { rememberedMs } from "./authors.ts"
 import { documentEpoch, Journal } from "./journal.ts"
 import { LinkRows } from "./link-rows.ts"
 import { Past } from "./past.ts"
 import { type Recovery, Replay, replayAll } from "./replay.ts"
+import { dayMs } from "./settings.ts"
 import type { JournalEntry, Milestone, PastEdit, Shelf, Snapshot, Stored } from "./shelf.ts"
-import { dayMs, type Listed, listed, type Statements, statements, tables } from "./tables.ts"
+import { type Listed, listed, type Statements, statements, tables } from "./tables.ts"
 
 /** What a shelf is opened with. */
 export interface ShelfOptions {
@@ -35,8 +37,6 @@ export type VisitedShelf = Pick<
 const epochBytes = 9
 /** After so many deleted rows `expire` begins no further document; the largest has some ten thousand. */
 const expireRows = 1_000
-/** A client key that was not seen for so long is forgotten (DC46). */
-const authorDays = 30
 
 /**
  * Opens the shelf for the server that owns the file: brings the tables up to date, replays the
@@ -185,7 +185,7 @@ export class SqliteShelf implements Shelf {
     })
     for (const id of expired) this.#forget(id)
     this.#sql.expireLinks.run({ now })
-    this.#forgetAuthors(now - authorDays * dayMs, kept)
+    this.#forgetAuthors(now - rememberedMs, kept)
     return expired.length
   }
 
@@ -241,7 +241,7 @@ export class SqliteShelf implements Shelf {
       revision: row.revision,
       nextUser: row.next_user,
       authors: this.#sql.authors.all({ id }).map((author) => ({
-        client: author.client,
+        client: Buffer.from(author.client).toString("base64url"),
         user: author.user,
         seq: author.seq,
         name: author.name ?? undefined,
@@ -299,7 +299,7 @@ export class SqliteShelf implements Shelf {
     for (const author of snapshot.authors) {
       this.#sql.putAuthor.run({
         id,
-        client: author.client,
+        client: Buffer.from(author.client, "base64url"),
         user: author.user,
         seq: author.seq,
         name: author.name ?? null,

@@ -14,14 +14,14 @@ export interface JournalEntry {
   readonly epoch: string
   readonly revision: number
   readonly user: number
-  /** First 16 bytes of SHA-256 of the author's client key, and its sequence number; undefined for a plain editor. */
-  readonly author: { readonly client: Uint8Array; readonly seq: number } | undefined
+  /** The name of the author's client key, see `clientOf`, and its sequence number; undefined for a plain editor. */
+  readonly author: { readonly client: string; readonly seq: number } | undefined
   readonly operation: Operation
 }
 
 /** A client key that wrote in a document, kept so that an edit sent twice is applied once. */
 export interface AuthorRow {
-  readonly client: Uint8Array
+  readonly client: string
   readonly user: number
   /** The last sequence number accepted from it, 0 for none. */
   readonly seq: number

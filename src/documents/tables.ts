@@ -7,9 +7,7 @@
  * and each of ours has a default.
  */
 import type { Step, Store } from "../store.ts"
-
-/** Milliseconds of a day. */
-export const dayMs = 86_400_000
+import { dayMs } from "./settings.ts"
 
 // Rows of a program that knows no revisions get these defaults: one edit made the whole text,
 // so that revision 0 means "never held anything" everywhere, and one epoch does for all of them,

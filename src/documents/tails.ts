@@ -34,9 +34,11 @@ export class Tails {
   /** The next message for one who was told everything up to `revision`; undefined if the window has let go of it. */
   after(revision: number, numbering: "ours" | "plain"): Told | undefined {
     const known = numbering === "plain" ? this.#plain : this.#ours
-    const told = known.get(revision) ?? this.#make(revision, numbering)
-    if (told !== undefined) known.set(revision, told)
-    return told
+    const told = known.get(revision)
+    if (told !== undefined) return told
+    const made = this.#make(revision, numbering)
+    if (made !== undefined) known.set(revision, made)
+    return made
   }
 
   #make(revision: number, numbering: "ours" | "plain"): Told | undefined {

@@ -40,7 +40,7 @@ export class Upkeep {
   // that is wrong while a machine starts deletes nothing.
   #foundAt: number | undefined
   #cleanedAt: number | undefined
-  #alivenedAt: number | undefined
+  #toldAliveAt: number | undefined
   #isExpiring = false
 
   constructor(options: UpkeepOptions) {
@@ -100,9 +100,9 @@ export class Upkeep {
   // Who has heard nothing for long may take the line for dead (DC102).
   #tellAlive(): void {
     const { residents, time } = this.#options
-    this.#alivenedAt ??= time.now
-    if (time.now - this.#alivenedAt < aliveLookMs) return
-    this.#alivenedAt = time.now
+    this.#toldAliveAt ??= time.now
+    if (time.now - this.#toldAliveAt < aliveLookMs) return
+    this.#toldAliveAt = time.now
     for (const document of residents.hot()) document.audience.tellAlive(document)
   }
 

@@ -24,6 +24,7 @@ import type { Saver } from "./saver.ts"
 import type { Scribe } from "./scribe.ts"
 import { frameBytes, type Settings, type Time, tailOperations } from "./settings.ts"
 import type { Shelf } from "./shelf.ts"
+import { whyUnfit } from "./unfit.ts"
 
 export interface WritingOptions {
   readonly shelf: Shelf
@@ -127,7 +128,7 @@ export class Writing {
     const { publishing, time, edits } = this.#options
     publishing.now(document)
     const client = once === undefined ? undefined : clientOf(`http:${once}`)
-    const before = client && document.authors.find(client)
+    const before = client === undefined ? undefined : document.authors.find(client)
     if (before !== undefined) {
       edits.nothing += 1
       return this.#outcome(document, before.user)
@@ -146,7 +147,7 @@ export class Writing {
       user,
       // As a plain editor's: it has no caret that anybody would have to be shown.
       shape: "kolabpad",
-      numbered: client && { client, seq },
+      numbered: client === undefined ? undefined : { client, seq },
       revision: document.revision,
       operation,
       at: undefined,
@@ -157,10 +158,6 @@ export class Writing {
       return { kind: "refused", code, sentence: outcome.sentence }
     }
     edits.accepted += 1
-    if (client !== undefined) {
-      const nobody = { name: undefined, hue: undefined }
-      document.authors.see({ client, user, seq, seenAt: time.now, ...nobody })
-    }
     publishing.now(document)
     return this.#outcome(document)
   }
@@ -189,8 +186,9 @@ export class Writing {
         if (moved.kind === "stale") return moved
         if (moved.kind === "moved") return moved.operation
         const { baseLength } = change.operation
-        const sentence = `the text at ${change.revision} has not ${baseLength} code points`
-        return { kind: "refused", code: "bad-message", sentence }
+        const { revision } = change
+        const unfit = { revision, baseLength, head: document.revision, offset: 0 }
+        return { kind: "refused", code: "bad-message", sentence: whyUnfit(moved, unfit) }
       }
     }
   }

@@ -34,19 +34,16 @@ interface Run {
  * The operation with `diff(before, after).apply(before) === after`: small where the two are alike.
  *
  * Takes time in the length of both texts and the square of the number of differences, and never
- * more than about 80 ms in all for two texts of 256 KB. Throws RangeError when `after` has half a surrogate
- * pair where the two differ.
+ * more than about 80 ms in all for two texts of 256 KB. Throws RangeError when `after` has half a
+ * surrogate pair where the two differ.
  */
 export function diff(before: string, after: string): Operation {
   const components: Component[] = []
   const budget: Budget = { steps: limitSteps }
-  const start = startShared(before, after)
-  const end = endShared(before.slice(start), after.slice(start))
-  keep(components, before.slice(0, start))
-  const was = before.slice(start, before.length - end)
-  const is = after.slice(start, after.length - end)
+  const { head, was, is, tail } = parted(before, after)
+  keep(components, head)
   compareParts(components, { was, is, budget }, [lines, words])
-  keep(components, before.slice(before.length - end))
+  keep(components, tail)
   return Operation.from(components)
 }
 
@@ -94,13 +91,11 @@ function keep(components: Component[], text: string): void {
 }
 
 // Replaces all but what both begin and end with.
-function replace(components: Component[], was: string, is: string): void {
-  const start = startShared(was, is)
-  const end = endShared(was.slice(start), is.slice(start))
-  keep(components, was.slice(0, start))
-  components.push(is.slice(start, is.length - end))
-  components.push(-codePointCount(was.slice(start, was.length - end)))
-  keep(components, was.slice(was.length - end))
+function replace(components: Component[], before: string, after: string): void {
+  const { head, was, is, tail } = parted(before, after)
+  keep(components, head)
+  components.push(is, -codePointCount(was))
+  keep(components, tail)
 }
 
 /**
@@ -200,6 +195,18 @@ function lines(text: string): readonly string[] {
 // none that this could see: there each code point is compared.
 function words(text: string): readonly string[] {
   return text.match(/[\p{LC}\p{M}\p{N}_]+|./gsu) ?? []
+}
+
+// What both texts begin with and what both end with, and what each has between those.
+function parted(before: string, after: string) {
+  const start = startShared(before, after)
+  const end = endShared(before.slice(start), after.slice(start))
+  return {
+    head: before.slice(0, start),
+    was: before.slice(start, before.length - end),
+    is: after.slice(start, after.length - end),
+    tail: before.slice(before.length - end),
+  }
 }
 
 // The UTF-16 units both texts begin with. Never ends inside of a surrogate pair.

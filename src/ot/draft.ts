@@ -85,7 +85,7 @@ export class Draft {
   /** Takes another's change of the confirmed text. Returns how the shown text changes by it. */
   take(theirs: Operation): Operation {
     this.#confirmed.apply(theirs)
-    return this.#moveOver(theirs)
+    return this.#moveBuffer(this.#moveOutstanding(theirs))
   }
 
   /**
@@ -96,17 +96,10 @@ export class Draft {
    * since, perhaps a long day offline, is moved over all of them together.
    */
   takeRow(theirs: readonly Operation[]): Operation {
-    const row: Operation[] = []
-    for (const operation of theirs) {
+    const row = theirs.map((operation) => {
       this.#confirmed.apply(operation)
-      if (this.#outstanding === undefined) {
-        row.push(operation)
-      } else {
-        const [moved, over] = transform(this.#outstanding, operation)
-        this.#outstanding = moved
-        row.push(over)
-      }
-    }
+      return this.#moveOutstanding(operation)
+    })
     return this.#moveBuffer(composeAll(row))
   }
 
@@ -170,7 +163,7 @@ export class Draft {
   merge(confirmed: Pieces): Operation {
     const theirs = diff(this.#confirmed.toString(), confirmed.toString())
     this.#confirmed = confirmed
-    return this.#moveOver(theirs)
+    return this.#moveBuffer(this.#moveOutstanding(theirs))
   }
 
   /** Takes what is shown for confirmed: nothing is pending any more, and nothing changes to see. */
@@ -198,14 +191,15 @@ export class Draft {
     return this.#buffer === undefined ? [undefined, change] : transform(this.#buffer, change)
   }
 
-  // Moves what is pending over a change of the confirmed text, and shows what comes out.
-  #moveOver(theirs: Operation): Operation {
-    if (this.#outstanding === undefined) return this.#moveBuffer(theirs)
+  // Moves what is in flight over a change of the confirmed text, and gives what comes out.
+  #moveOutstanding(theirs: Operation): Operation {
+    if (this.#outstanding === undefined) return theirs
     const [moved, over] = transform(this.#outstanding, theirs)
     this.#outstanding = moved
-    return this.#moveBuffer(over)
+    return over
   }
 
+  // Moves what was typed since over that, and shows what comes out.
   #moveBuffer(theirs: Operation): Operation {
     let change = theirs
     if (this.#buffer !== undefined) {
@@ -233,6 +227,11 @@ export function fits(row: readonly Operation[], length: number): boolean {
     next = targetLength
   }
   return true
+}
+
+/** All that `operation` inserts, as one text. */
+export function insertedBy(operation: Operation): string {
+  return operation.components.filter((component) => typeof component === "string").join("")
 }
 
 // Two operations that do one after the other what `operation` does; the first has `limit` components.

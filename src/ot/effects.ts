@@ -62,10 +62,9 @@ export interface Emptied {
   readonly text: string
 }
 
-/** Drop the socket and join anew. `why` is for a log: it holds no text. */
+/** Drop the socket and join anew. */
 export interface Fault {
   readonly kind: "fault"
-  readonly why: string
 }
 
 /** One thing for the caller to do. */

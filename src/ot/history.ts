@@ -20,12 +20,12 @@ export interface Entry {
 /**
  * What became of an edit. "stale": its revision is ahead of us, before the window, or so far back
  * that moving it costs too much (DC35, DC42). "misfit": it is not for a text of the length the
- * document had at its revision (DC34). "moved": the operation, and the positions that came with
- * it, brought to the current revision.
+ * document had at its revision, `length` code points (DC34). "moved": the operation, and the
+ * positions that came with it, brought to the current revision.
  */
 export type Moved =
   | { readonly kind: "stale" }
-  | { readonly kind: "misfit" }
+  | { readonly kind: "misfit"; readonly length: number }
   | {
       readonly kind: "moved"
       readonly operation: Operation
@@ -68,7 +68,6 @@ export function weigh(operation: Operation): number {
 const gone = Operation.identity(0)
 
 const stale: Moved = { kind: "stale" }
-const misfit: Moved = { kind: "misfit" }
 
 export class History {
   readonly #limitOperations: number
@@ -121,7 +120,8 @@ export class History {
     const from = this.#indexOf(revision)
     if (from === undefined) return stale
     if (this.#cost(operation.size, positions.length, from) > limitTouched) return stale
-    if (operation.baseLength !== (this.#operations[from]?.baseLength ?? this.#length)) return misfit
+    const length = this.#operations[from]?.baseLength ?? this.#length
+    if (operation.baseLength !== length) return { kind: "misfit", length }
     let mine = operation
     let places = positions
     for (let index = from; index < this.#operations.length; index += 1) {

@@ -13,6 +13,7 @@
 import { codePointCount } from "./codepoints.ts"
 import {
   applySteps,
+  checkFit,
   composeSteps,
   invertSteps,
   moveIndexSteps,
@@ -169,14 +170,18 @@ export class Operation {
 
   /** The number of its components: what moving it over another costs. */
   get size(): number {
-    if (this.#steps !== undefined) return this.#steps.components.length
-    const rest = this.baseLength - this.place - this.deleted
-    return +(this.place > 0) + +(this.inserted !== "") + +(this.deleted > 0) + +(rest > 0)
+    return this.components.length
   }
 
   /** Its components, in normal form. An operation that changes one place makes a new array each time. */
   get components(): readonly Component[] {
-    return this.steps().components
+    if (this.#steps !== undefined) return this.#steps.components
+    const rest = this.baseLength - this.place - this.deleted
+    const row: Component[] = this.place > 0 ? [this.place] : []
+    if (this.inserted !== "") row.push(this.inserted)
+    if (this.deleted > 0) row.push(-this.deleted)
+    if (rest > 0) row.push(rest)
+    return row
   }
 
   /** Its components with the length of each, to be walked over and never written to. */
@@ -207,12 +212,10 @@ export class Operation {
 
   /** Whether both make the same change of the same texts. */
   equals(other: Operation): boolean {
-    if (this.baseLength !== other.baseLength || this.targetLength !== other.targetLength)
-      return false
-    if (this.place !== other.place) return false
+    if (this.place !== other.place || this.baseLength !== other.baseLength) return false
+    if (this.targetLength !== other.targetLength) return false
     if (this.place >= 0) return this.deleted === other.deleted && this.inserted === other.inserted
-    const theirs = other.components
-    const mine = this.components
+    const [mine, theirs] = [this.components, other.components]
     return mine.length === theirs.length && mine.every((one, index) => one === theirs[index])
   }
 }
@@ -342,9 +345,4 @@ function checkText(text: string): void {
 function checkSum(length: number): void {
   if (Number.isSafeInteger(length)) return
   throw new RangeError("an operation is longer than numbers are exact")
-}
-
-function checkFit(expected: number, length: number, what: string): void {
-  if (expected === length) return
-  throw new RangeError(`the operation is for ${expected} code points, ${what} has ${length}`)
 }

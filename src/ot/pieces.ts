@@ -10,6 +10,7 @@
  */
 import { codePointCount, utf16Index } from "./codepoints.ts"
 import type { Operation } from "./operation.ts"
+import { checkFit } from "./steps.ts"
 
 /** Code points of a fresh piece: a slice of it is a few cache lines, a list of 256 of them too. */
 const usual = 1_000
@@ -19,36 +20,31 @@ const longest = 2 * usual
 const joined = usual / 2
 
 export class Pieces {
-  #texts: string[] = []
-  #counts: number[] = []
-  #length = 0
+  #texts: string[]
+  #counts: number[]
+  #length: number
   /** The whole text, while it is known. */
   #whole: string | undefined
   // The piece edited last and the code points before it. People type where they typed before.
   #near = 0
   #before = 0
 
-  private constructor() {}
+  private constructor({ texts, counts, length }: Cut, whole: string | undefined) {
+    this.#texts = texts
+    this.#counts = counts
+    this.#length = length
+    this.#whole = whole
+  }
 
   /** The text in pieces. Takes time in its length. */
   static of(text: string): Pieces {
-    const pieces = new Pieces()
-    const cut = cutUp(text)
-    pieces.#texts = cut.texts
-    pieces.#counts = cut.counts
-    pieces.#length = cut.length
-    pieces.#whole = text
-    return pieces
+    return new Pieces(cutUp(text), text)
   }
 
   /** Another one with the same text. The strings are shared: it costs an array of pieces. */
   copy(): Pieces {
-    const copy = new Pieces()
-    copy.#texts = this.#texts.slice()
-    copy.#counts = this.#counts.slice()
-    copy.#length = this.#length
-    copy.#whole = this.#whole
-    return copy
+    const cut = { texts: [...this.#texts], counts: [...this.#counts], length: this.#length }
+    return new Pieces(cut, this.#whole)
   }
 
   /** In code points. */
@@ -62,11 +58,7 @@ export class Pieces {
    * Throws RangeError when the operation is for a text of another length; nothing is changed then.
    */
   apply(operation: Operation): void {
-    if (operation.baseLength !== this.#length) {
-      throw new RangeError(
-        `the operation is for ${operation.baseLength} code points, the text has ${this.#length}`,
-      )
-    }
+    checkFit(operation.baseLength, this.#length, "the text")
     if (operation.isNoop) return
     this.#whole = undefined
     this.#length = operation.targetLength
@@ -106,26 +98,6 @@ export class Pieces {
     }
     this.#whole = whole
     return whole
-  }
-
-  /** The code points from `from` up to but without `to`; what lies outside of the text is left out. */
-  slice(from: number, to: number): string {
-    const end = Math.min(to, this.#length)
-    let position = Math.max(0, from)
-    if (position >= end) return ""
-    this.#seek(position)
-    let at = this.#near
-    let offset = position - this.#before
-    let slice = ""
-    while (position < end) {
-      const count = this.#counts[at] ?? 0
-      const stop = Math.min(count, offset + end - position)
-      slice += this.#cut(at, offset, stop)
-      position += stop - offset
-      offset = 0
-      at += 1
-    }
-    return slice
   }
 
   // Deletes `deleted` code points at `position`, puts `insert` there.
@@ -219,8 +191,15 @@ interface Inserted {
 
 const nothing: Inserted = { text: "", length: 0 }
 
+/** The pieces of a text, and its length in code points. */
+interface Cut {
+  readonly texts: string[]
+  readonly counts: number[]
+  readonly length: number
+}
+
 // Pieces of `usual` code points; the last takes what is left.
-function cutUp(text: string): { texts: string[]; counts: number[]; length: number } {
+function cutUp(text: string): Cut {
   const texts: string[] = []
   const counts: number[] = []
   const length = codePointCount(text)

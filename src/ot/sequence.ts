@@ -20,7 +20,7 @@ export interface Numbers {
 /** An edit in flight. Without `sentAt`, in ms since 1970, it was never handed to a socket. */
 export interface Flight {
   readonly seq: number
-  readonly sentAt: number | undefined
+  readonly sentAt?: number
 }
 
 export class Sequence {
@@ -70,7 +70,7 @@ export class Sequence {
   /** Gives an edit that leaves the next number. */
   launch(): void {
     this.#last += 1
-    this.#flight = { seq: this.#last, sentAt: undefined }
+    this.#flight = { seq: this.#last }
   }
 
   /** Notes that the edit in flight is handed to a socket; the first time counts. Returns its number. */

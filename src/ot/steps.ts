@@ -66,6 +66,31 @@ export class Steps {
   }
 }
 
+/** A walk over a row: the component it has come to, and how much of that is still ahead. */
+class Walk {
+  /** Undefined at the end of the row. */
+  component: Component | undefined
+  /** Code points of `component` that were not walked over yet. */
+  left: number
+  readonly #steps: Steps
+  #index = 0
+
+  constructor(steps: Steps) {
+    this.#steps = steps
+    this.component = steps.components[0]
+    this.left = steps.lengths[0] ?? 0
+  }
+
+  /** Goes on by `count` code points, which is no more than `left`. */
+  advance(count: number): void {
+    this.left -= count
+    if (this.left > 0) return
+    this.#index += 1
+    this.component = this.#steps.components[this.#index]
+    this.left = this.#steps.lengths[this.#index] ?? 0
+  }
+}
+
 /**
  * Moves two rows for the same text over each other; a's insert goes left on a tie (DC32).
  * The caller has checked that their base lengths are equal.
@@ -73,32 +98,27 @@ export class Steps {
 export function transformSteps(a: Steps, b: Steps): readonly [a2: Steps, b2: Steps] {
   const a2 = new Steps()
   const b2 = new Steps()
-  let i = 0
-  let j = 0
-  let x = a.components[0]
-  let y = b.components[0]
-  let xLeft = a.lengths[0] ?? 0 // of x, in code points, what is not yet consumed
-  let yLeft = b.lengths[0] ?? 0
-  while (x !== undefined || y !== undefined) {
+  const inA = new Walk(a)
+  const inB = new Walk(b)
+  for (;;) {
+    const { component: x } = inA
+    const { component: y } = inB
     // The order of these two is the rule on ties: a's insert first.
     if (typeof x === "string") {
-      a2.insert(x, xLeft)
-      b2.retain(xLeft)
-      i += 1
-      x = a.components[i]
-      xLeft = a.lengths[i] ?? 0
+      a2.insert(x, inA.left)
+      b2.retain(inA.left)
+      inA.advance(inA.left)
       continue
     }
     if (typeof y === "string") {
-      a2.retain(yLeft)
-      b2.insert(y, yLeft)
-      j += 1
-      y = b.components[j]
-      yLeft = b.lengths[j] ?? 0
+      a2.retain(inB.left)
+      b2.insert(y, inB.left)
+      inB.advance(inB.left)
       continue
     }
-    if (x === undefined || y === undefined) throw new Error("never: base lengths were equal")
-    const count = Math.min(xLeft, yLeft)
+    if (x === undefined && y === undefined) return [a2, b2]
+    if (x === undefined || y === undefined) throw new Error("never: the lengths did fit")
+    const count = Math.min(inA.left, inB.left)
     if (x > 0 && y > 0) {
       a2.retain(count)
       b2.retain(count)
@@ -107,72 +127,45 @@ export function transformSteps(a: Steps, b: Steps): readonly [a2: Steps, b2: Ste
     } else if (x > 0) {
       b2.delete(count)
     } // else both delete it: nothing is left for either to do
-    xLeft -= count
-    yLeft -= count
-    if (xLeft === 0) {
-      i += 1
-      x = a.components[i]
-      xLeft = a.lengths[i] ?? 0
-    }
-    if (yLeft === 0) {
-      j += 1
-      y = b.components[j]
-      yLeft = b.lengths[j] ?? 0
-    }
+    inA.advance(count)
+    inB.advance(count)
   }
-  return [a2, b2]
 }
 
 /** One row for first `a`, then `b`. The caller has checked that b's base is a's target length. */
 export function composeSteps(a: Steps, b: Steps): Steps {
   const both = new Steps()
-  let i = 0
-  let j = 0
-  let x = a.components[0]
-  let y = b.components[0]
-  let xLeft = a.lengths[0] ?? 0
-  let yLeft = b.lengths[0] ?? 0
-  while (x !== undefined || y !== undefined) {
+  const inA = new Walk(a)
+  const inB = new Walk(b)
+  for (;;) {
+    const { component: x } = inA
+    const { component: y } = inB
     if (typeof x === "number" && x < 0) {
-      both.delete(xLeft)
-      i += 1
-      x = a.components[i]
-      xLeft = a.lengths[i] ?? 0
+      both.delete(inA.left)
+      inA.advance(inA.left)
       continue
     }
     if (typeof y === "string") {
-      both.insert(y, yLeft)
-      j += 1
-      y = b.components[j]
-      yLeft = b.lengths[j] ?? 0
+      both.insert(y, inB.left)
+      inB.advance(inB.left)
       continue
     }
+    if (x === undefined && y === undefined) return both
     if (x === undefined || y === undefined) throw new Error("never: the lengths did fit")
-    const count = Math.min(xLeft, yLeft)
+    const count = Math.min(inA.left, inB.left)
     if (typeof x === "string") {
-      // What b deletes of a's insert was never there. The rest of x waits in x itself.
-      const end: number = x.length === xLeft ? count : utf16Index(x, count)
+      // What b deletes of a's insert was never there. The rest of x waits in the walk itself.
+      const end = x.length === inA.left ? count : utf16Index(x, count)
       if (y > 0) both.insert(x.slice(0, end), count)
-      x = x.slice(end)
+      inA.component = x.slice(end)
     } else if (y > 0) {
       both.retain(count)
     } else {
       both.delete(count)
     }
-    xLeft -= count
-    yLeft -= count
-    if (xLeft === 0) {
-      i += 1
-      x = a.components[i]
-      xLeft = a.lengths[i] ?? 0
-    }
-    if (yLeft === 0) {
-      j += 1
-      y = b.components[j]
-      yLeft = b.lengths[j] ?? 0
-    }
+    inA.advance(count)
+    inB.advance(count)
   }
-  return both
 }
 
 /** The row that undoes `steps`, which are written for `text`. */
@@ -226,4 +219,10 @@ export function moveIndexSteps(steps: Steps, index: number, lean: Lean): number 
     }
   }
   return moved
+}
+
+/** Throws RangeError unless both lengths are equal: that which an operation is for, and that of `what`. */
+export function checkFit(expected: number, length: number, what: string): void {
+  if (expected === length) return
+  throw new RangeError(`the operation is for ${expected} code points, ${what} has ${length}`)
 }

@@ -64,21 +64,21 @@ const sequence = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
 const positions = Type.Array(uint32)
 const selections = Type.Array(Type.Tuple([uint32, uint32]))
 
+const resumeSchema = Type.Object({
+  epoch: Type.String(),
+  revision: count,
+  seq: Type.Union([sequence, Type.Null()]),
+  age: Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  pending: Type.Boolean(),
+})
+
 const joinSchema = Type.Object(
   {
     Join: Type.Object({
       client: Type.String({ pattern: "^[A-Za-z0-9_-]{22}$" }),
       name: Type.Optional(Type.String()),
       hue: Type.Optional(uint32),
-      resume: Type.Optional(
-        Type.Object({
-          epoch: Type.String(),
-          revision: count,
-          seq: Type.Union([sequence, Type.Null()]),
-          age: Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-          pending: Type.Boolean(),
-        }),
-      ),
+      resume: Type.Optional(resumeSchema),
     }),
   },
   closed,
@@ -116,12 +116,22 @@ const checkJoin = checked(
   joinSchema,
   '{"Join":{"client":"22 characters of base64url","name":"Ada","hue":180}}',
 )
+const checkResume = checked(
+  resumeSchema,
+  '"resume":{"epoch":"k3…","revision":412,"seq":7,"age":3,"pending":true}',
+)
 const checkEdit = checked(
   editSchema,
   '{"Edit":{"revision":412,"operation":[10,"hello",-3,5],"seq":8}}',
 )
-const checkLanguage = checked(languageSchema, '{"SetLanguage":"python"}')
-const checkInfo = checked(infoSchema, '{"ClientInfo":{"name":"Ada","hue":180}}')
+const checkLanguage = checked(
+  languageSchema,
+  '{"SetLanguage":"python"}, 1 to 64 of A-Z a-z 0-9 space + # . _ -',
+)
+const checkInfo = checked(
+  infoSchema,
+  '{"ClientInfo":{"name":"Ada","hue":180}}, a whole hue from 0 to 4294967295',
+)
 const checkCursors = checked(
   cursorsSchema,
   '{"CursorData":{"cursors":[42],"selections":[[10,25]],"revision":412}}',
@@ -195,6 +205,9 @@ function readMessage(message: object): FromEditor {
 }
 
 function readJoin(message: object): FromEditor {
+  // Looked at alone first, so that the sentence says which part is not right.
+  const resume = fieldOf(message, "resume")
+  if (resume !== undefined) checkResume(resume)
   const { name, ...join } = checkJoin(message).Join
   return { kind: "join", join: name === undefined ? join : { ...join, name: cleanName(name) } }
 }
