@@ -90,8 +90,8 @@ export function openMemory(
   }
 }
 
-/** Throws when this machine has no such group. */
-function groupIdOf(group: string): number {
+/** The number of a group that is given by name or number. Throws when this machine has no such group. */
+export function groupIdOf(group: string): number {
   if (/^\d{1,10}$/.test(group)) return Number(group)
   const found = readFileSync("/etc/group", "utf8")
     .split("\n")

@@ -1,21 +1,24 @@
 /**
- * Contents of durable blocks, copied beside a copy of the database.
+ * A copy of everything: of the database, and of the contents of durable blocks beside it.
  *
- * What always holds: every content that the copy names is there, with its sum checked, at the
- * generation that the copy names or a later one; else there is no copy.
+ * What always holds: the copy has its name only when all of it is there, so one that was cut off is
+ * never taken for one. Every content that it names is there, with its sum checked, at the generation
+ * that it names or a later one; a block that was destroyed meanwhile is in neither.
  */
-import { rmSync } from "node:fs"
+import { existsSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { KeptFiles } from "./memory-kept.ts"
 import { openStore, type Store } from "./store.ts"
 
-export interface ContentsCopy {
-  /** The copy of the database, which has its name already. */
-  readonly copy: string
-  /** The database that it was made of: what was destroyed meanwhile is left out. */
+export interface WholeCopy {
+  /** What is copied. */
   readonly store: Store
+  /** The name that the copy of the database gets. */
+  readonly copy: string
   /** Where contents are kept, one file each. */
   readonly contents: string
+  /** Tables whose rows are left out. */
+  readonly without: readonly string[]
 }
 
 interface Named {
@@ -28,36 +31,63 @@ export function contentsOf(copy: string): string {
   return `${copy}-blocks`
 }
 
+/** The name of a copy while it is made; what `store.backup` makes of it begins with that, too. */
+function begunOf(copy: string): string {
+  return `${copy}.new`
+}
+
 /**
- * Copies what `copy` names; gives how many. Throws one sentence that names the file which is missing or
- * does not match its sum; then the copy is removed, and what was copied. Reads each content whole.
+ * Copies `store`, then the contents that the copy names. Throws one sentence, also one that names the
+ * file which is missing or does not match its sum; then nothing of the copy stays. Reads each content whole.
  */
-export function copyContents({ copy, store, contents }: ContentsCopy): number {
-  const to = contentsOf(copy)
+export async function copyWhole({ store, copy, contents, without }: WholeCopy): Promise<void> {
+  const [begun, to] = [begunOf(copy), contentsOf(copy)]
+  for (const place of [copy, to]) {
+    if (existsSync(place)) throw new Error(`there is a file at ${place} already`)
+  }
+  removeCopy(begun) // of a copy that was cut off
   try {
-    const [from, into] = [new KeptFiles(contents), new KeptFiles(to)]
-    const named = withCopy(copy, namedIn)
-    for (const { uuid, generation } of named) {
-      const kept = from.get(uuid)
-      if (kept !== undefined && kept.generation >= generation) into.put(uuid, kept)
-      else if (generation > 0 && namedIn(store).some((each) => each.uuid === uuid)) {
-        throw new Error(`${join(contents, uuid)} is missing or older than its block`)
-      }
-    }
-    return named.length
+    await store.backup(begun, without)
+    copyContents({ begun, store, contents })
+    // The database last: what has its name is whole.
+    if (existsSync(contentsOf(begun))) renameSync(contentsOf(begun), to)
+    renameSync(begun, copy)
   } catch (thrown) {
-    rmSync(copy, { force: true })
-    rmSync(to, { recursive: true, force: true })
+    removeCopy(begun)
     throw thrown
   }
 }
 
-function withCopy<T>(copy: string, work: (store: Store) => T): T {
-  const store = openStore({ uri: copy, use: "visit" })
+/** Removes a copy, with its contents. */
+export function removeCopy(copy: string): void {
+  rmSync(copy, { force: true })
+  rmSync(contentsOf(copy), { recursive: true, force: true })
+}
+
+function copyContents({
+  begun,
+  store,
+  contents,
+}: {
+  readonly begun: string
+  readonly store: Store
+  readonly contents: string
+}): void {
+  const [from, into] = [new KeptFiles(contents), new KeptFiles(contentsOf(begun))]
+  const copy = openStore({ uri: begun, use: "visit" })
   try {
-    return work(store)
+    for (const { uuid, generation } of namedIn(copy)) {
+      const kept = from.get(uuid)
+      if (kept !== undefined && kept.generation >= generation) into.put(uuid, kept)
+      else if (!namedIn(store).some((each) => each.uuid === uuid)) {
+        // Destroyed since: a server would miss its content.
+        copy.prepare("DELETE FROM pools_block WHERE uuid = :uuid").run({ uuid })
+      } else if (generation > 0) {
+        throw new Error(`${join(contents, uuid)} is missing or older than its block`)
+      }
+    }
   } finally {
-    store.close()
+    copy.close()
   }
 }
 

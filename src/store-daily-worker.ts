@@ -4,7 +4,7 @@
  */
 import { workerData } from "node:worker_threads"
 import { openStore } from "./store.ts"
-import { copyContents } from "./store-contents.ts"
+import { copyWhole } from "./store-contents.ts"
 
 /** What the thread is started with. */
 export interface DailyWork {
@@ -17,8 +17,7 @@ export interface DailyWork {
 const { uri, file, contents } = workerData as DailyWork // given by store-daily, the only one that starts us
 const store = openStore({ uri, use: "visit" })
 try {
-  await store.backup(file, ["operators"])
-  copyContents({ copy: file, store, contents })
+  await copyWhole({ store, copy: file, contents, without: ["operators"] })
 } finally {
   store.close()
 }

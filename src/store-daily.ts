@@ -1,6 +1,6 @@
 /**
- * A copy of the store and of durable blocks' contents each day, in DATA_DIR/backups, without who is registered as an operator: a
- * deleted account lives on in no copy.
+ * A copy of the store and of durable blocks' contents each day, in DATA_DIR/backups, without who is
+ * registered as an operator: a deleted account lives on in no copy.
  *
  * What always holds: a copy is made beside the event loop, one at a time; an older one goes only
  * after a newer one was checked and has its name; what cannot be copied now is tried again later and
@@ -10,7 +10,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import type { Log } from "./log.ts"
-import { contentsOf } from "./store-contents.ts"
+import { removeCopy } from "./store-contents.ts"
 import type { DailyWork } from "./store-daily-worker.ts"
 import { describe, locate } from "./store-file.ts"
 
@@ -70,8 +70,8 @@ export class DailyCopies {
 
   #begin(now: number): void {
     const { directory, uri, contents } = this.#options
-    for (const name of readdirSync(directory)) {
-      if (/^daily-.*\.part/.test(name)) rmSync(join(directory, name), { force: true })
+    for (const name of leftIn(directory)) {
+      rmSync(join(directory, name), { recursive: true, force: true })
     }
     const time = new Date(now).toISOString().replace(/[-:]|\.\d+/g, "")
     const data: DailyWork = { uri, file: join(directory, `daily-${time}.db`), contents }
@@ -96,9 +96,7 @@ export class DailyCopies {
     this.#dueAt = now + dayMs
     try {
       for (const name of copiesIn(directory).slice(keptCopies)) {
-        const copy = join(directory, name)
-        rmSync(copy)
-        rmSync(contentsOf(copy), { recursive: true, force: true })
+        removeCopy(join(directory, name))
       }
       log.info("daily backup made")
     } catch (thrown) {
@@ -115,6 +113,15 @@ export class DailyCopies {
 function copiesIn(directory: string): readonly string[] {
   const names = readdirSync(directory).filter((name) => copyName.test(name))
   return names.toSorted().toReversed()
+}
+
+/** What copies that were cut off have left. */
+function leftIn(directory: string): readonly string[] {
+  const names = readdirSync(directory)
+  return names.filter((name) => {
+    const [, copy = ""] = /^(daily-.*\.db)-blocks$/.exec(name) ?? []
+    return /^daily-.*\.(new|part)/.test(name) || (copy !== "" && !names.includes(copy))
+  })
 }
 
 /** When a copy was made, ms since 1970. */

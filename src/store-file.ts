@@ -82,7 +82,9 @@ export function claim(path: string): Undo {
   } catch (thrown) {
     holder.close()
     if (codeOf(thrown) !== busy) throw thrown
-    throw new Error("it is in use by another process, and only one may have it")
+    throw new Error(
+      "it is in use by another process, and only one may have it: end that one, or set another DATA_DIR",
+    )
   }
   return () => holder.close()
 }

@@ -40,9 +40,11 @@ export interface Store {
   readonly durable: boolean
   /** Whether the last read and the last write succeeded: what `/health` tells. */
   readonly healthy: boolean
-  /** Runs those `steps` of `owner` that this file has not seen, in order, in one transaction. Steps are never edited. */
+  /** Runs those `steps` of `owner` that this file has not seen, in order, in one transaction. Steps are never edited. Throws one sentence for a file of a newer release. */
   migrate(owner: string, steps: readonly Step[]): void
+  /** A statement for many runs; `Row` is what whoever writes the SQL says of it. Throws for SQL that SQLite does not take. */
   prepare<Row>(sql: string): Statement<Row>
+  /** Runs `work` as one write: all of it or, where it throws, nothing. Throws inside of another. */
   transaction<T>(work: () => T): T
   /** Answers when all that was committed before is on the disk. Runs beside the event loop, one at a time. */
   sync(answer: () => void): void
@@ -57,6 +59,7 @@ export interface Store {
    * before the first far end comes; a program that never ticks keeps it so.
    */
   tick(now: number): void
+  /** Waits up to 2 s for a checkpoint that runs, and lets the file go. */
   close(): void
 }
 
@@ -118,7 +121,10 @@ export function openStore(options: StoreOptions): Store {
     connection?.close()
     release?.()
     const what = isDamage(thrown) ? "is damaged" : "cannot be opened"
-    throw new Error(`the database ${path} ${what}: ${describe(thrown)}`)
+    // Of the file system: who starts the server chose a place that is none.
+    const isPlace = use === "own" && thrown instanceof Error && "syscall" in thrown
+    const hint = isPlace ? "; set DATA_DIR to a folder that this user may write to" : ""
+    throw new Error(`the database ${path} ${what}: ${describe(thrown)}${hint}`)
   }
 }
 

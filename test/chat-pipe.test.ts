@@ -57,12 +57,19 @@ test("OP90 what is sent in a pipe ends with the code that says what became of it
     .map((line) => JSON.parse(line))
   assert.deepEqual([from.event, from.sender, from.text], ["from", "ada", text])
   const nobody = await quartet(as("ada", "--send", "bob"), { input: "x" })
-  assert.deepEqual([nobody.code, nobody.err], [1, "quartet: refused: nobody\n"])
+  assert.deepEqual(
+    [nobody.code, nobody.err],
+    [1, "quartet: refused: nobody: nobody has this callsign\n"],
+  )
   const wrong = await quartet(as("bob", "--send", "ada"), { input: "x" })
-  assert.equal(wrong.code, 3)
+  assert.deepEqual(
+    [wrong.code, wrong.err.trim()],
+    [3, "quartet: nobody is registered as bob: --register registers"],
+  )
   const away = ["chat", "127.0.0.1:1", "-c", "ada", "--password-command", "echo x"]
   const far = await quartet([...away, "--receive", "--timeout", "1"])
   assert.equal(far.code, 4)
+  assert.match(far.err, /no operators answered: ADDRESS is HOST:PORT of OPERATORS_PORT/)
   for (const words of [
     ["chat", address, "-c", "ada", "--receive"],
     ["chat", address, "-c", "a b", "--receive"],

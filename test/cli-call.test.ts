@@ -96,7 +96,11 @@ test("PL170 the exit code says how it went, and one line on stderr why", async (
     [2, /^quartet: what is "x" for\?\n$/, ["poor", "1", "x"]],
     [2, /^quartet: that is not JSON: .*\n$/, ["poor", "hello"]],
     [2, /^quartet: --ttl is a time .*\n$/, ["poor", "--ttl", "5"]],
-    [2, /^quartet: Unknown option .*\n$/, ["poor", "--nonsense"]],
+    [
+      2,
+      /^quartet: Unknown option '--nonsense': --help shows what there is\n$/,
+      ["poor", "--nonsense"],
+    ],
     [2, /^quartet: not an address: .*\n$/, ["poor", "--url", "nowhere"]],
     [2, /^quartet: ".*" is no app id: .*\n$/, ["poor", "--app", "a b"]],
     [2, /^quartet: .*no such file.*\n$/, ["poor", "--token-file", "/nowhere/token"]],
@@ -122,10 +126,13 @@ test("PL170 nothing may have run where no server has answered", async (t) => {
   const silent = await call(t, ["add", "--url", url])
   dumb.close()
   await once(dumb, "close")
-  const nobody = await call(t, ["add", "--url", url])
+  const nobody = await call(t, ["add", "--url", "tcp://127.0.0.1:1"])
   for (const { code, err } of [silent, nobody]) {
     assert.equal(code, 6)
-    assert.match(err, /^quartet: CONNECTION_LOST: [^()]*(\(ECONNREFUSED\))?\n$/)
+    assert.match(
+      err,
+      /^quartet: CONNECTION_LOST: [^()]*(\(ECONNREFUSED\): start the server .* --url)?\n$/,
+    )
   }
 })
 

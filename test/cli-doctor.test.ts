@@ -162,6 +162,18 @@ test("PL178 it knows who may claim an id, links in the place of folders, and dis
   )
   assert.match(says({ BLOCKS_DIR: join(shared, "link") }), /^fail \S+link is no folder: remove it/m)
   assert.match(says({ BLOCKS_DIR: join(shared, "no/where") }), /^fail there is no \S+no: mkdir it/m)
+  // Of a group, as a server that shares blocks with one leaves it.
+  const group = String(process.getgid?.() ?? 0)
+  const blocks = join(shared, "shared")
+  mkdirSync(blocks)
+  chmodSync(blocks, 0o750)
+  const ofGroup = (BLOCKS_GROUP: string) => says({ BLOCKS_DIR: blocks, BLOCKS_GROUP })
+  assert.match(ofGroup(group), /^ok \S+shared is ours and for the group \d+, with mode 0750$/m)
+  assert.match(ofGroup("4294967"), /^fail \S+shared is not of the group 4294967 \(BLOCKS_GROUP\)/m)
+  assert.match(ofGroup("no-such"), /^fail BLOCKS_GROUP: there is no group no-such: make it/m)
+  assert.match(says({ BLOCKS_DIR: blocks }), /^fail \S+shared has mode 0750: chmod 0700/m)
+  chmodSync(blocks, 0o755)
+  assert.match(ofGroup(group), /^fail \S+shared has mode 0755: chmod 0750/m)
   assert.match(says({ BLOCKS_DIR: "off" }), /^ok blocks are buffers of the server/m)
   assert.match(says({ BLOCKS_DIR: "/proc/blocks" }), /^warn \S+ is no memory but a disk/m)
   assert.match(

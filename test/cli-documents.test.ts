@@ -105,7 +105,14 @@ test("DC99 DC29 who has a deleted document open is told so, and it is not writte
   text.replace(0, 0, "typed")
   await typed
   await put(server, "other", "stays")
-  const { code, out, err } = await quartet(dataDir, "documents", "delete", "notes", "nothing")
+  const { code, out, err } = await quartet(
+    dataDir,
+    "documents",
+    "delete",
+    "notes",
+    "nothing",
+    "notes",
+  )
   assert.deepEqual([code, out], [1, "deleted notes\n"])
   assert.match(err, /there is no document "nothing"/)
   const closed = new Promise<number>((resolve) => text.on("closed", (why) => resolve(why.code)))

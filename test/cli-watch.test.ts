@@ -5,7 +5,7 @@ import { once } from "node:events"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { type TestContext, test } from "node:test"
-import { fits } from "../src/cli/watch-calls.ts"
+import { matches } from "../src/client/pools-emits.ts"
 import { type App, connect } from "../src/client/tcp.ts"
 import { eventually, startServer } from "./harness.ts"
 
@@ -21,7 +21,7 @@ async function watch(t: TestContext, words: readonly string[]) {
   const complaints: string[] = []
   createInterface({ input: child.stdout }).on("line", (line) => lines.push(line))
   createInterface({ input: child.stderr }).on("line", (line) => complaints.push(line))
-  const ended = once(child, "exit").then(([code]) => Number(code))
+  const ended = once(child, "close").then(([code]) => Number(code))
   await eventually(() => complaints.length > 0)
   /** What it says, without the time before it. */
   const said = () => lines.map((line) => line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z /, ""))
@@ -96,6 +96,7 @@ test("PL174 calls are told once each, as they settle", async (t) => {
 })
 
 test("PL174 patterns of triggers mean what patterns of topics mean", () => {
+  const fits = (pattern: string, name: string) => matches(pattern.split("."), name.split("."))
   const meant: readonly (readonly [string, string])[] = [
     ["a.b", "a.b"],
     ["a.*", "a.b"],

@@ -36,7 +36,7 @@ test("SV4 a second process is refused in one sentence, and let in once the first
   t.after(() => holder.kill("SIGKILL"))
   await once(holder.stdout, "data")
   assert.throws(() => openStore({ uri: path }), {
-    message: `the database ${path} cannot be opened: it is in use by another process, and only one may have it`,
+    message: `the database ${path} cannot be opened: it is in use by another process, and only one may have it: end that one, or set another DATA_DIR`,
   })
   holder.kill("SIGKILL")
   await once(holder, "exit")

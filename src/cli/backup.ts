@@ -2,13 +2,13 @@
  * `quartet backup`: a whole, consistent copy of the database and of durable blocks' contents, made
  * while the server runs.
  *
- * What always holds: no file is ever replaced, and one under the wanted name is whole. A copy says
- * of itself that it was not left in order, so a server that starts on it draws new epochs and no
- * editor takes its revisions for those it knows (DC59).
+ * What always holds: no file is ever replaced, and one under the wanted name is whole, its contents
+ * beside it. A copy says of itself that it was not left in order, so a server that starts on it draws
+ * new epochs and no editor takes its revisions for those it knows (DC59).
  */
 import { existsSync, statSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { copyContents } from "../store-contents.ts"
+import { copyWhole } from "../store-contents.ts"
 import { type Command, fail, readOptions } from "./command.ts"
 import { configAt, onStore, placeHelp, placeOptions } from "./visit.ts"
 
@@ -46,10 +46,7 @@ export const backup: Command = async (words, environment) => {
     const config = configAt(read.values, environment)
     const without = read.values["without-operators"] === true ? ["operators"] : []
     const contents = join(config.dataDir, "blocks")
-    await onStore(config, "beside", async (store) => {
-      await store.backup(file, without)
-      copyContents({ copy: file, store, contents })
-    })
+    await onStore(config, "beside", (store) => copyWhole({ store, copy: file, contents, without }))
     process.stdout.write(`${file}\n`)
     return 0
   } catch (thrown) {

@@ -11,6 +11,7 @@ import {
   jsonLine,
   milliseconds,
   oneLine,
+  reachHint,
   visitHelp,
   visitOptions,
   visitor,
@@ -105,7 +106,7 @@ async function within(
     if (thrown instanceof TypeError) throw thrown
     if (giving.signal.aborted) return fail("CANCELLED: connecting was given up", 6)
     if (!(thrown instanceof PoolsError)) return fail(failureLine(thrown), 6)
-    return fail(oneLine(`${thrown.code}: ${thrown.message}`), 6)
+    return fail(oneLine(`${thrown.code}: ${thrown.message}${reachHint(thrown.message)}`), 6)
   }
   const output = new Output(giving)
   try {

@@ -19,7 +19,7 @@ export interface ClassicOptions {
   readonly invite: string | undefined
 }
 
-export const classicWarning = [
+const classicWarning = [
   "-- classic: the server answers nothing. A wrong password is not told, nor what became of a text;",
   "-- what is typed while the line is down is not sent, and what was under way may be lost.",
 ]

@@ -13,7 +13,7 @@ import {
   OperatorsError,
   type Outgoing,
 } from "../client/operators-shapes.ts"
-import { messageRows } from "./chat-words.ts"
+import { messageRows, refusalWords } from "./chat-words.ts"
 import { visible } from "./terminal.ts"
 
 /** 0 done, 1 refused, 2 misused, 3 login refused, 4 unreachable, 5 outcome unknown. */
@@ -40,6 +40,9 @@ export async function pipe(options: PipeOptions): Promise<ExitCode> {
   return code
 }
 
+const unreached =
+  "no operators answered: ADDRESS is HOST:PORT of OPERATORS_PORT (9696), or the address of the server's page"
+
 class Pipe {
   readonly #options: PipeOptions
   #worst: ExitCode = 0
@@ -60,7 +63,7 @@ class Pipe {
 
   run(): Promise<ExitCode> {
     const { operators, receive, timeoutMs } = this.#options
-    const late = setTimeout(() => this.#fail(4, "the server cannot be reached"), timeoutMs)
+    const late = setTimeout(() => this.#fail(4, unreached), timeoutMs)
     let isIn = false
     let whyAway = ""
     operators.onState((state, why) => {
@@ -73,7 +76,8 @@ class Pipe {
         whyAway = why
         process.stderr.write(`quartet: ${visible(why)}; trying again\n`)
       } else if (state === "closed") {
-        this.#fail(isIn ? 4 : whyAway === "" ? 3 : 4, why)
+        const isUnknown = why.startsWith("nobody is registered as ")
+        this.#fail(isIn || whyAway !== "" ? 4 : 3, isUnknown ? `${why}: --register registers` : why)
       }
     })
     operators.onEpoch((lost) => {
@@ -133,7 +137,11 @@ class Pipe {
     if (how === "unknown") return this.#worse(5)
     this.#tell({ event: how, ...factsOf(message) })
     if (how === "refused") {
-      process.stderr.write(`quartet: refused: ${message.reason}\n`)
+      const { reason = "" } = message
+      // What that one says to do is done at a prompt.
+      const why = reason === "changed" ? undefined : refusalWords[reason]
+      const more = why === undefined ? "" : `: ${why}`
+      process.stderr.write(`quartet: refused: ${message.reason}${more}\n`)
       return this.#worse(1)
     }
     const ended = message.ended.then((end) => {

@@ -11,7 +11,7 @@ export function fail(sentence: string, exitCode: 1 | 2 = 1): number {
   return exitCode
 }
 
-/** Reads `words` by `options`; a misspelt option comes back as the sentence that says so. */
+/** Reads `words` by `options`; a misspelt option comes back as the sentence that says what to do. */
 export function readOptions<const T extends NonNullable<ParseArgsConfig["options"]>>(
   words: readonly string[],
   options: T,
@@ -19,6 +19,9 @@ export function readOptions<const T extends NonNullable<ParseArgsConfig["options
   try {
     return parseArgs({ args: [...words], options, allowPositionals: true, strict: true })
   } catch (thrown) {
-    return thrown instanceof Error ? thrown.message : String(thrown)
+    if (!(thrown instanceof Error)) return String(thrown)
+    // Node's own hints, in further sentences, are about what its own parser can.
+    const [sentence] = thrown.message.split(". ")
+    return `${sentence}: --help shows what there is`
   }
 }

@@ -6,10 +6,18 @@
  */
 import { execFileSync } from "node:child_process"
 import { createPrivateKey, X509Certificate } from "node:crypto"
-import { existsSync, lstatSync, readdirSync, readFileSync, statfsSync, statSync } from "node:fs"
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from "node:fs"
 import { dirname, join } from "node:path"
 import type { Config } from "../config.ts"
-import { isDead } from "../memory-files.ts"
+import { groupIdOf, isDead } from "../memory-files.ts"
 import type { Finding } from "./doctor.ts"
 import { bad, good, warn } from "./doctor-tor.ts"
 
@@ -31,7 +39,7 @@ export function lookAtPools(config: Config, now: number): readonly Finding[] {
     proofs(config),
     ...socket(config.poolsSocket),
     ...certificates(config, now),
-    ...memory(config.blocksDir, now),
+    ...memory(config, now),
     koffi(),
     openFiles(config),
   ]
@@ -97,14 +105,15 @@ function certificate(name: string, path: string, now: number): Finding {
 }
 
 /** Where blocks lie, how much there is, and who was there before. */
-function memory(setting: string | undefined, now: number): readonly Finding[] {
+function memory(config: Config, now: number): readonly Finding[] {
+  const { blocksDir: setting, blocksGroup: group } = config
   const uid = process.getuid?.()
   const isThere = setting !== "auto" || existsSync("/dev/shm")
   if (setting === undefined || uid === undefined || !isThere) {
     return [good("blocks are buffers of the server: apps reach them by their connections only")]
   }
   const dir = setting === "auto" ? `/dev/shm/quartet-${uid}` : setting
-  return [...room(dir), ...folder(dir, { uid, now })]
+  return [...room(dir), ...folder(dir, { uid, group, now })]
 }
 
 function room(dir: string): readonly Finding[] {
@@ -123,7 +132,10 @@ function room(dir: string): readonly Finding[] {
   return [free < size / 10 ? warn(`${sentence}: remove blocks, or make it larger`) : good(sentence)]
 }
 
-function folder(dir: string, { uid, now }: { uid: number; now: number }): readonly Finding[] {
+function folder(
+  dir: string,
+  { uid, group, now }: { uid: number; group: string | undefined; now: number },
+): readonly Finding[] {
   const found = lstatSync(dir, { throwIfNoEntry: false })
   if (found === undefined) return [good(`${dir} is not there yet: the server makes it`)]
   if (!found.isDirectory()) return [bad(`${dir} is no folder: remove it, and restart the server`)]
@@ -131,11 +143,7 @@ function folder(dir: string, { uid, now }: { uid: number; now: number }): readon
     const sentence = `${dir} is another user's, so the server uses another folder`
     return [bad(`${sentence}: run this as the server's user, or remove it and restart`)]
   }
-  const mode = found.mode & 0o777
-  const findings =
-    (mode & 0o077) === 0
-      ? [good(`${dir} is ours, with mode ${inOctal(mode)}`)]
-      : [bad(`${dir} has mode ${inOctal(mode)}: chmod 0700 ${dir}`)]
+  const findings = [group === undefined ? forUs(dir, found) : forGroup(dir, found, group)]
   const servers = readdirSync(dir).filter((each) => /^(\.new-)?[\da-f-]{36}$/.test(each))
   const dead = servers.filter((each) => isDead(join(dir, each), now))
   const live = servers.length - dead.length
@@ -146,6 +154,28 @@ function folder(dir: string, { uid, now }: { uid: number; now: number }): readon
   }
   findings.push(good(`${live} ${live === 1 ? "server lives" : "servers live"} in ${dir}`))
   return findings
+}
+
+function forUs(dir: string, found: Stats): Finding {
+  const mode = found.mode & 0o777
+  return (mode & 0o077) === 0
+    ? good(`${dir} is ours, with mode ${inOctal(mode)}`)
+    : bad(`${dir} has mode ${inOctal(mode)}: chmod 0700 ${dir}`)
+}
+
+/** As BLOCKS_GROUP wants it: the group may look into it, nobody else may. */
+function forGroup(dir: string, found: Stats, group: string): Finding {
+  const mode = found.mode & 0o777
+  try {
+    if (found.gid !== groupIdOf(group)) {
+      return bad(`${dir} is not of the group ${group} (BLOCKS_GROUP): restart the server`)
+    }
+  } catch (thrown) {
+    return bad(`${thrown instanceof Error ? thrown.message : thrown}: make it, or name another`)
+  }
+  return mode === 0o750
+    ? good(`${dir} is ours and for the group ${group}, with mode 0750`)
+    : bad(`${dir} has mode ${inOctal(mode)}: chmod 0750 ${dir}`)
 }
 
 /** In a process of its own: a library that does not fit ends the process that loads it. */

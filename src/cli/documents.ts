@@ -133,8 +133,9 @@ function exportText({ shelf, words: [id = "", file] }: Task): number {
 }
 
 function remove({ shelf, words }: Task): number {
-  const missing = words.filter((id) => shelf.load(id) === undefined)
-  for (const id of words) {
+  const ids = [...new Set(words)]
+  const missing = ids.filter((id) => shelf.load(id) === undefined)
+  for (const id of ids) {
     if (missing.includes(id)) continue
     shelf.remove(id)
     print(`deleted ${id}\n`)

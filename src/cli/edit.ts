@@ -64,7 +64,7 @@ async function run(text: SharedText, wish: { follow: boolean; append: boolean })
   // Listening comes before joining: the first change is the text itself.
   if (wish.follow) follow(text)
   const ended = end(text)
-  await Promise.race([joined(text), ended])
+  await text.whenReady().catch(() => {}) // closed before: `ended` says how
   if (wish.append && text.state !== "closed") {
     const refused = refusal(text)
     const appended = append(text).then(() => "done" as const)
@@ -93,14 +93,6 @@ function end(text: SharedText): Promise<string> {
 function refusal(text: SharedText): Promise<string> {
   return new Promise((resolve) => {
     text.on("refused", ({ sentence }) => resolve(sentence))
-  })
-}
-
-function joined(text: SharedText): Promise<void> {
-  return new Promise((resolve) => {
-    text.on("state", (state) => {
-      if (state === "synchronized") resolve()
-    })
   })
 }
 
@@ -141,5 +133,6 @@ function touchedLines(before: string, after: string): readonly (readonly [number
 
 /** What `fetch` says of a server that is not there names no server. */
 function sentenceOf(error: Error, url: string): string {
-  return error.message === "fetch failed" ? `no server answers at ${url}` : error.message
+  if (error.message !== "fetch failed") return error.message
+  return `no server answers at ${url}: start it with "quartet serve", or name its address with --url`
 }

@@ -70,6 +70,12 @@ export function oneLine(text: string): string {
   return visible(text.replace(/[\t\r\n]+/g, " "))
 }
 
+/** What to do where nobody listens; nothing for other failures. */
+export function reachHint(message: string): string {
+  if (!message.includes("ECONNREFUSED")) return ""
+  return `: start the server with "quartet serve", or name its address with --url`
+}
+
 /** A failure in one line. */
 export function failureLine(thrown: unknown): string {
   if (!(thrown instanceof PoolsError)) {
@@ -83,5 +89,5 @@ export function failureLine(thrown: unknown): string {
     ...(retryAfterMs === undefined ? [] : [`again in ${retryAfterMs} ms`]),
   ]
   const more = notes.length === 0 ? "" : ` (${notes.join("; ")})`
-  return oneLine(`${code}${own}: ${message}${more}`)
+  return oneLine(`${code}${own}: ${message}${more}${reachHint(message)}`)
 }

@@ -1,8 +1,9 @@
 /** `quartet serve`: runs the server until a signal ends it. */
-import { readConfig, variables } from "../config.ts"
+import { type Config, readConfig, variables } from "../config.ts"
 import { ConfigError } from "../config-reader.ts"
 import { createServer } from "../server.ts"
 import { type Command, fail, readOptions } from "./command.ts"
+import { placeRefused } from "./serve-place.ts"
 
 /** `--data-dir` for DATA_DIR: each setting is a flag as well. */
 const flags = new Map(variables.map((name) => [name.toLowerCase().replaceAll("_", "-"), name]))
@@ -23,15 +24,22 @@ export const serve: Command = async (words, environment) => {
     return 0
   }
   if (read.positionals.length > 0) return fail(`what is "${read.positionals[0]}" for?`, 2)
+  let config: Config
   try {
-    const server = createServer(readConfig({ ...environment, ...asVariables(read.values) }))
+    config = readConfig({ ...environment, ...asVariables(read.values) })
+  } catch (thrown) {
+    if (thrown instanceof ConfigError) return fail(`bad settings\n${thrown.message}`)
+    throw thrown
+  }
+  try {
+    const server = createServer(config)
     const { url } = await server.start()
     // The log is for programs; who sits at a terminal wants to know where to go.
     if (process.stdout.isTTY) process.stdout.write(`Quartet is at ${url}\n`)
     return await new Promise((resolve) => onSignals(server, resolve))
   } catch (thrown) {
-    if (thrown instanceof ConfigError) return fail(`bad settings\n${thrown.message}`)
-    return fail(thrown instanceof Error ? thrown.message : String(thrown))
+    const refused = placeRefused(thrown, config)
+    return fail(refused ?? (thrown instanceof Error ? thrown.message : String(thrown)))
   }
 }
 

@@ -5,6 +5,7 @@
  * call is told once, in the order of settling, and where some were forgotten before they were asked
  * for, that is said.
  */
+import { matches } from "../client/pools-emits.ts"
 import { type App, PoolsError } from "../client/tcp.ts"
 
 const pauseMs = 250
@@ -79,7 +80,8 @@ export class CallFeed {
     for (const row of rows) {
       if (row.at <= this.#last) continue
       this.#last = row.at
-      if (row.pool === pool && (pattern === undefined || fits(pattern, row.trigger))) say(row.line)
+      const isMeant = pattern === undefined || matches(pattern.split("."), row.trigger.split("."))
+      if (row.pool === pool && isMeant) say(row.line)
     }
   }
 
@@ -107,13 +109,4 @@ function rowOf(value: unknown): Row {
   const again = typeof attempt === "number" && attempt > 1 ? ` (attempt ${attempt})` : ""
   const line = `call ${text("trigger")} from ${text("caller")} to ${by} ${outcome} ${took}${again}`
   return { at: Number(text("call")), pool: text("pool"), trigger: text("trigger"), line }
-}
-
-/** Whether a name is one that a pattern of topics means. */
-export function fits(pattern: string, name: string): boolean {
-  const [tokens, words] = [pattern.split("."), name.split(".")]
-  const isOpen = tokens.at(-1) === ">"
-  const fixed = isOpen ? tokens.slice(0, -1) : tokens
-  if (isOpen ? words.length <= fixed.length : words.length !== fixed.length) return false
-  return fixed.every((token, at) => token === "*" || token === words[at])
 }
