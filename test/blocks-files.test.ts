@@ -119,6 +119,21 @@ test("PL100 a mapped writer that was killed leaves its file, and the next one wr
   assert.deepEqual(result(as(bob, "write", { data: base64("then") })), { generation: 2, length: 4 })
 })
 
+test("PL120 the header says which process writes, and when that began", (t) => {
+  const memory = filesIn(folder(t))
+  t.after(() => memory.close())
+  const { ada, as } = blockStage({ memory })
+  const { pid } = process
+  const started = startedAt(pid)
+  const made = result(as(ada, "create", { size: 10, via: "map", pid, started }))
+  const header = readFileSync(String(made["path"]))
+  assert.equal(header.readUInt32LE(204), pid)
+  assert.equal(header.readBigUInt64LE(208), BigInt(started))
+  result(as(ada, "detach"))
+  const later = readFileSync(String(made["path"]))
+  assert.deepEqual([later.readUInt32LE(204), later.readBigUInt64LE(208)], [0, 0n])
+})
+
 test("PL102 a mapped writer that may be alive is overruled by another file", (t) => {
   const memory = filesIn(folder(t))
   t.after(() => memory.close())

@@ -144,6 +144,7 @@ function compactWrite(attachment: number, data: Uint8Array): Uint8Array {
   frame[3] = 3
   frame[11] = 9
   frame[12] = 4
+  frame.writeUInt32BE(data.length, 28)
   return new Uint8Array(frame)
 }
 

@@ -7,7 +7,8 @@ import { once } from "node:events"
 import { type AddressInfo, createServer, type Socket } from "node:net"
 import type { TestContext } from "node:test"
 import { type WebSocket, WebSocketServer } from "ws"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { prefixFraming } from "../src/net/framing.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 import { eventually } from "./harness.ts"
 
 type Message = Record<string, unknown>
@@ -191,7 +192,7 @@ function socketLine(socket: WebSocket): Line {
 
 function streamLine(socket: Socket): Line {
   const line = new Line(
-    (frame) => socket.write(prefixed(Buffer.from(frame))),
+    (frame) => socket.write(prefixFraming(Buffer.from(frame))),
     () => socket.resetAndDestroy(),
   )
   const reader = new FrameReader(32 * 1024 * 1024)

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
+import { prefixFraming } from "../src/net/framing.ts"
 import { WireError } from "../src/wire/error.ts"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 
 /** What `reader` makes of `pieces`, each as text, since a payload may be a view. */
 function readAll(reader: FrameReader, pieces: readonly Uint8Array[]): readonly string[] {
@@ -13,11 +14,14 @@ function readAll(reader: FrameReader, pieces: readonly Uint8Array[]): readonly s
 }
 
 const texts = ["hello", "", "a", "", "x".repeat(300)]
-const stream = Buffer.concat(texts.map((text) => prefixed(Buffer.from(text))))
+const stream = Buffer.concat(texts.map((text) => prefixFraming(Buffer.from(text))))
 
 test("SV19 a frame is its length in four bytes, big-endian, and the bytes", () => {
-  assert.deepEqual([...prefixed(Buffer.from("hello"))], [0, 0, 0, 5, 0x68, 0x65, 0x6c, 0x6c, 0x6f])
-  assert.deepEqual([...prefixed(Buffer.alloc(0))], [0, 0, 0, 0])
+  assert.deepEqual(
+    [...prefixFraming(Buffer.from("hello"))],
+    [0, 0, 0, 5, 0x68, 0x65, 0x6c, 0x6c, 0x6f],
+  )
+  assert.deepEqual([...prefixFraming(Buffer.alloc(0))], [0, 0, 0, 0])
 })
 
 test("SV19 frames come out the same wherever their bytes are cut in two", () => {
@@ -37,7 +41,7 @@ test("SV19 any frames, cut anyhow, come out as they went in", () => {
   const cuts = fc.array(fc.nat(400), { maxLength: 10 })
   fc.assert(
     fc.property(payloads, cuts, (sent, at) => {
-      const bytes = Buffer.concat(sent.map(prefixed))
+      const bytes = Buffer.concat(sent.map(prefixFraming))
       const edges = [0, ...at.filter((each) => each < bytes.length), bytes.length]
       edges.sort((a, b) => a - b)
       const pieces = edges.slice(1).map((edge, i) => bytes.subarray(edges[i], edge))
@@ -53,7 +57,7 @@ test("SV19 any frames, cut anyhow, come out as they went in", () => {
 test("SV19 a frame above the limit is refused by its length alone, after all before it", () => {
   for (let cut = 0; cut <= 7; cut++) {
     const reader = new FrameReader(10)
-    const bytes = Buffer.concat([prefixed(Buffer.from("ok")), Buffer.from([0, 0, 0, 11])])
+    const bytes = Buffer.concat([prefixFraming(Buffer.from("ok")), Buffer.from([0, 0, 0, 11])])
     const seen: string[] = []
     const read = () => {
       for (const piece of [bytes.subarray(0, cut), bytes.subarray(cut)]) {
@@ -68,7 +72,7 @@ test("SV19 a frame above the limit is refused by its length alone, after all bef
 
 test("SV19 a frame at the limit is read", () => {
   const reader = new FrameReader(10)
-  assert.deepEqual(readAll(reader, [prefixed(Buffer.from("0123456789"))]), ["0123456789"])
+  assert.deepEqual(readAll(reader, [prefixFraming(Buffer.from("0123456789"))]), ["0123456789"])
 })
 
 test("SV19 a length that is only announced costs no memory", () => {
@@ -82,7 +86,10 @@ test("SV19 a length that is only announced costs no memory", () => {
 
 test("SV19 a frame that was handed out is not written to by what comes after", () => {
   const reader = new FrameReader(1_000)
-  const bytes = Buffer.concat([prefixed(Buffer.from("first")), prefixed(Buffer.from("other"))])
+  const bytes = Buffer.concat([
+    prefixFraming(Buffer.from("first")),
+    prefixFraming(Buffer.from("other")),
+  ])
   const frames = [...bytes].flatMap((byte) => [...reader.push(Uint8Array.of(byte))])
   assert.deepEqual(
     frames.map((frame) => Buffer.from(frame).toString()),

@@ -5,7 +5,8 @@
  */
 import { connect, type Socket } from "node:net"
 import type { TestContext } from "node:test"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { prefixFraming } from "../src/net/framing.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 import { eventually } from "./harness.ts"
 
 export type Told = Record<string, unknown>
@@ -33,7 +34,7 @@ export class FramedApp {
   }
 
   says(message: object): void {
-    this.socket.write(prefixed(Buffer.from(JSON.stringify(message))))
+    this.socket.write(prefixFraming(Buffer.from(JSON.stringify(message))))
   }
 
   hears(type: string): Promise<Told> {

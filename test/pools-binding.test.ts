@@ -6,8 +6,9 @@ import { type TestContext, test } from "node:test"
 import { connect, type TLSSocket } from "node:tls"
 import { Keyring } from "../src/client/keys.ts"
 import { nodePrimitives } from "../src/client/keys-node.ts"
+import { prefixFraming } from "../src/net/framing.ts"
 import { decode64, encode64Url } from "../src/wire/base64.ts"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 import { grades, noBinding } from "../src/wire/trinity.ts"
 import { selfSigned } from "./certificate.ts"
 import { eventually, startServer, temporaryDirectory } from "./harness.ts"
@@ -28,12 +29,12 @@ async function secured(t: TestContext, place: string, app_id: string) {
   let asked = 0
   const ask = async (message: object): Promise<Told> => {
     const id = `q${++asked}`
-    socket.write(prefixed(Buffer.from(JSON.stringify({ id, ...message }))))
+    socket.write(prefixFraming(Buffer.from(JSON.stringify({ id, ...message }))))
     const answer = await eventually(() => heard.find((each) => each["correlation_id"] === id))
     return answer["status"] === "success" ? (answer["result"] as Told) : answer // an object, then
   }
   const hello = { type: "handshake", id: "h", app_id, protocol_version: "1.0" }
-  socket.write(prefixed(Buffer.from(JSON.stringify(hello))))
+  socket.write(prefixFraming(Buffer.from(JSON.stringify(hello))))
   const ack = await eventually(() => heard.find((each) => each["type"] === "handshake_ack"))
   const { id } = ack["session"] as { id: string } // as the acknowledgement has it
   const context = Buffer.alloc(0)

@@ -5,8 +5,9 @@
 import assert from "node:assert/strict"
 import { join } from "node:path"
 import { test } from "node:test"
+import { prefixFraming } from "../src/net/framing.ts"
 import { WireError } from "../src/wire/error.ts"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 import { poolsCodec } from "../src/wire/pools.ts"
 import { eventually, launch, temporaryDirectory } from "./harness.ts"
 import { FramedApp } from "./pools-app.ts"
@@ -80,7 +81,9 @@ test("PL1 PL2 a stream cut and spoilt by chance gives frames or ends, and keeps 
   let streams = 0
   let refused = 0
   for (; goesOn(streams); streams++) {
-    const pieces = Array.from({ length: 1 + dice.below(6) }, () => prefixed(strangeFrame(dice)))
+    const pieces = Array.from({ length: 1 + dice.below(6) }, () =>
+      prefixFraming(strangeFrame(dice)),
+    )
     const stream = Buffer.concat(pieces)
     for (let left = dice.below(3); left > 0; left--) {
       stream[dice.below(stream.length)] = dice.below(256)
@@ -124,7 +127,7 @@ test("PL2 PL143 a server that hears frames by chance goes on for everybody else"
     const isShaken = dice.below(4) > 0
     if (isShaken) await eve.shakesHands(`eve-${round % 8}`, { instances: true })
     const pieces = Array.from({ length: 200 }, () => {
-      const frame = prefixed(strangeFrame(dice))
+      const frame = prefixFraming(strangeFrame(dice))
       // Now and then the length is wrong, and all that follows is read from a wrong place.
       if (dice.below(150) === 0) frame[dice.below(4)] = dice.below(256)
       return frame

@@ -3,11 +3,12 @@
  * `work` and says so with a line; each call it gets is another line. It never answers, or with its name.
  */
 import { connect } from "node:net"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { prefixFraming } from "../src/net/framing.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 
 const [place = "", app_id, how] = process.argv.slice(2)
 const socket = connect(place)
-const says = (message: object) => socket.write(prefixed(Buffer.from(JSON.stringify(message))))
+const says = (message: object) => socket.write(prefixFraming(Buffer.from(JSON.stringify(message))))
 says({
   ...{ type: "handshake", id: "h", app_id, protocol_version: "1.0" },
   triggers: [{ name: "work", policy: "first" }],

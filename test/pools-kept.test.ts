@@ -3,8 +3,9 @@ import assert from "node:assert/strict"
 import { connect, type Socket } from "node:net"
 import { join } from "node:path"
 import { test } from "node:test"
+import { prefixFraming } from "../src/net/framing.ts"
 import { openStore, type Store } from "../src/store.ts"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 import { eventually, launch, temporaryDirectory } from "./harness.ts"
 import { type End, Sea } from "./pools-parts.ts"
 
@@ -166,7 +167,7 @@ class Line {
 
   async asks(message: object): Promise<Record<string, unknown>> {
     this.#heard = undefined
-    this.socket.write(prefixed(Buffer.from(JSON.stringify(message))))
+    this.socket.write(prefixFraming(Buffer.from(JSON.stringify(message))))
     return await eventually(() => this.#heard)
   }
 }

@@ -4,8 +4,9 @@
  * and what the server still counts as in flight.
  */
 import { connect } from "node:net"
+import { prefixFraming } from "../src/net/framing.ts"
 import { createServer } from "../src/server.ts"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 
 const [path = "", count] = process.argv.slice(2)
 const server = createServer({
@@ -31,7 +32,7 @@ async function app(app_id: string, triggers: string[], heard: (message: Message)
         frames = []
       })
     }
-    frames.push(prefixed(Buffer.from(JSON.stringify(message))))
+    frames.push(prefixFraming(Buffer.from(JSON.stringify(message))))
   }
   const ready = Promise.withResolvers<void>()
   socket.on("data", (chunk: Buffer) => {

@@ -7,8 +7,9 @@ import { join } from "node:path"
 import { type TestContext, test } from "node:test"
 import { connect as connectTls } from "node:tls"
 import { WebSocket } from "ws"
+import { prefixFraming } from "../src/net/framing.ts"
 import { StreamListener } from "../src/net/tcp.ts"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 import { eventually, startServer, temporaryDirectory } from "./harness.ts"
 import { Echo, EchoCodec, limits, partsOf } from "./net-parts.ts"
 import { FramedApp } from "./pools-app.ts"
@@ -120,7 +121,7 @@ test("PL11 what one turn brings for one app leaves in one piece, in the form tha
   const ada = new FramedApp(t, pools[0] ?? "")
   await ada.shakesHands("ada")
   const emits = Array.from({ length: 50 }, (_, at) =>
-    prefixed(Buffer.from(JSON.stringify({ type: "emit", trigger: "t", payload: at }))),
+    prefixFraming(Buffer.from(JSON.stringify({ type: "emit", trigger: "t", payload: at }))),
   )
   ada.socket.write(Buffer.concat(emits))
   await eventually(() => bob.heard.length === 51)
@@ -161,7 +162,7 @@ test("PL6 PL7 over TLS an app is who its certificate says, and without one nobod
       for (const frame of reader.push(chunk)) heard.push(JSON.parse(Buffer.from(frame).toString()))
     })
     const hello = { type: "handshake", id: "h", app_id, protocol_version: "1.0" }
-    socket.write(prefixed(Buffer.from(JSON.stringify(hello))))
+    socket.write(prefixFraming(Buffer.from(JSON.stringify(hello))))
     await eventually(() => heard.length > 0 || isOver)
     return heard[0]
   }

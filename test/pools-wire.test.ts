@@ -2,7 +2,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { prefixFraming } from "../src/net/framing.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 import { poolsCodec } from "../src/wire/pools.ts"
 import { readCompact } from "../src/wire/pools-compact-reader.ts"
 import { bytesOf, bytesPayload, noPayload, valuePayload } from "../src/wire/pools-payload.ts"
@@ -70,7 +71,7 @@ test("PL1 PL25 reads the examples, and the same call out of JSON and compact", (
 test("PL1 writes the examples to the byte", () => {
   const told = (message: ToApp) => {
     const frame = tell(message, compactForm)
-    return frame instanceof Uint8Array ? prefixed(frame) : assert.fail("not compact")
+    return frame instanceof Uint8Array ? prefixFraming(frame) : assert.fail("not compact")
   }
   const payload = valuePayload({ x: 1 }, 7)
   const call: ToApp = {
@@ -82,6 +83,20 @@ test("PL1 writes the examples to the byte", () => {
   assert.deepEqual(Buffer.from(told(answer)), hex(examples.answer))
   const fault = { code: "no-handler", sentence: "no handler for add" } as const
   assert.deepEqual(Buffer.from(told({ kind: "fault", to: 1, fault })), hex(examples.noOne))
+})
+
+test("PL1 a compact frame stays as it is while others are written", () => {
+  const answer = (to: number): ToApp => {
+    // Of all lengths around those that have memory of their own.
+    const payload = bytesPayload(new Uint8Array((to * 37) % 1_500).fill(to), 3)
+    return { kind: "answer", to, payload }
+  }
+  const written = Array.from({ length: 400 }, (_, to) => {
+    const frame = tell(answer(to), compactForm)
+    if (!(frame instanceof Uint8Array)) return assert.fail("not compact")
+    return { frame, before: Buffer.from(frame) }
+  })
+  for (const { frame, before } of written) assert.deepEqual(Buffer.from(frame), before)
 })
 
 test("PL1 gives the same frames cut or joined at any byte", () => {

@@ -7,8 +7,9 @@ import { test } from "node:test"
 import { Keyring } from "../src/client/keys.ts"
 import { epochKeys } from "../src/client/keys-epoch.ts"
 import { nodePrimitives } from "../src/client/keys-node.ts"
+import { prefixFraming } from "../src/net/framing.ts"
 import { decode64, encode64Url } from "../src/wire/base64.ts"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 import { derivation, grades, joined } from "../src/wire/trinity.ts"
 import { readEnvelope } from "../src/wire/trinity-envelope.ts"
 import { eventually, launch, temporaryDirectory } from "./harness.ts"
@@ -33,7 +34,7 @@ class Line {
   }
 
   says(message: object): void {
-    this.socket.write(prefixed(Buffer.from(JSON.stringify(message))))
+    this.socket.write(prefixFraming(Buffer.from(JSON.stringify(message))))
   }
 
   async asks(id: string, message: object): Promise<Heard> {

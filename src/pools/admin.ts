@@ -60,15 +60,15 @@ export class Admin {
       case "list_calls":
         return { calls: this.#calls(session, params) }
       case "explain":
-        return this.#explain(session, target ?? "", params)
+        return this.#explain(session, named(target, "a trigger"), params)
       case "server_status":
         return this.#status()
       case "inspect_block":
-        return this.#inspect(session, target ?? "", params)
+        return this.#inspect(session, named(target, "a block"), params)
       case "disconnect_app":
       case "release_app":
       case "shutdown":
-        return this.#govern(session, operation, target ?? "")
+        return this.#govern(session, operation, target)
     }
     throw new Refusal("unknown-type", `there is no operation ${operation.slice(0, 64)}`)
   }
@@ -208,7 +208,7 @@ export class Admin {
   #govern(
     session: Session,
     operation: "disconnect_app" | "release_app" | "shutdown",
-    target: string,
+    target: string | undefined,
   ): Result {
     const { realm, apps, security } = this.#options
     if (!realm.rightsOf(session, realm.system).has("admin")) throw forbidden("admin", "system")
@@ -216,7 +216,7 @@ export class Admin {
       this.#options.shutDown()
       return {}
     }
-    const [id = "", instance] = target.split("#")
+    const [id = "", instance] = named(target, "an app").split("#")
     const app = apps.find(id)
     if (app === undefined) throw new Refusal("bad-message", `there is no app ${id}`)
     if (operation === "release_app") {
@@ -278,4 +278,11 @@ function candidate(each: Registration, wish: Wish): Result {
     ...{ pending: each.pending, queued: each.tied.size, round_trip_ms: each.roundTripMs },
     ...(why === undefined ? {} : { passed_over: why }),
   }
+}
+
+/** What a request is about. Throws a Refusal where it does not say so. */
+function named(target: string | undefined, what: string): string {
+  if (target !== undefined) return target
+  const reason = `must name ${what}`
+  throw new Refusal("bad-message", `target ${reason}`, { field: "/target", reason })
 }

@@ -30,6 +30,11 @@ export function wishOf(call: Call): Wish {
   return { destination, affinity, caller: call.caller.name, declined: call.declined }
 }
 
+/** What a call is for, and whom it named. */
+export function wordsFor({ trigger, start }: Call): string {
+  return start?.destination === undefined ? trigger.name : `${trigger.name} at ${start.destination}`
+}
+
 /** Chooses for one call. Changes only whose turn it is. */
 export function choose(trigger: Trigger, wish: Wish, random: Random): Choice {
   const [only] = trigger.registrations

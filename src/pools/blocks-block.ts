@@ -206,7 +206,10 @@ export class Block {
     const { area } = this.edition
     area.store(at.fence, this.grant)
     area.store(at.writer, attachment?.number ?? 0)
-    area.store(at.pid, attachment?.program?.pid ?? 0)
+    const { pid = 0, started = 0 } = attachment?.program ?? {}
+    area.store(at.pid, pid)
+    area.store(at.started, started % 0x1_0000_0000)
+    area.store(at.started + 4, Math.floor(started / 0x1_0000_0000))
     return this.grant
   }
 

@@ -175,7 +175,7 @@ function faultOf(thrown: unknown): Fault {
 }
 
 /** 16 bytes as a uuid is written. */
-export function uuidText(bytes: Uint8Array): string {
+function uuidText(bytes: Uint8Array): string {
   const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
   const parts = [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16)]
   return [...parts, digits.slice(16, 20), digits.slice(20)].join("-")

@@ -53,9 +53,7 @@ export class Reading {
         return session.send({ kind: "content", to, ...told })
       }
       case "gone":
-        throw new Refusal("generation-gone", `generation ${generation} has been overwritten`, {
-          detail: { newest },
-        })
+        throw gone(generation, newest)
       case "retired":
         throw changed(block, "retired")
       case "damaged":
@@ -119,7 +117,7 @@ export class Reading {
         const { number, data, contentType } = next.record
         const { lost } = next
         if (data.length > this.#frameLimitBytes) throw tooLarge(this.#frameLimitBytes)
-        const told = { data, contentType, offset: 0, generation: number, time: lost, lost }
+        const told = { data, contentType, offset: 0, generation: number, time: 0, lost }
         return session.send({ kind: "content", to, ...told })
       }
       case "nothing":
@@ -137,6 +135,12 @@ export class Reading {
     const { area, header } = block.edition
     return new Consumer(area, header, { index, from: "cursor", crc: this.#crc, verify: "always" })
   }
+}
+
+function gone(generation: number | undefined, newest: number): Refusal {
+  const isToCome = generation !== undefined && generation > newest
+  const what = isToCome ? "has not been written yet" : "has been overwritten"
+  return new Refusal("generation-gone", `generation ${generation} ${what}`, { detail: { newest } })
 }
 
 function needsId(): Refusal {

@@ -13,8 +13,7 @@ import type { Session } from "./session.ts"
 import type { Registration, Trigger } from "./trigger.ts"
 
 export type CallState =
-  /** Not placed anywhere: just begun, or on its way from one place to another. */
-  | { readonly is: "loose" }
+  | typeof loose
   /** Nobody handles it yet, and its caller gave it time. */
   | { readonly is: "waiting" }
   | { readonly is: "queued"; readonly queue: CallQueue }
@@ -23,7 +22,11 @@ export type CallState =
   | { readonly is: "stopping"; readonly held: Held }
   /** Another call with its key runs: it gets the same answer. */
   | { readonly is: "following" }
-  | { readonly is: "settled" }
+  | typeof settled
+
+/** Not placed or listed anywhere: just begun, or on its way from one place to another. */
+export const loose = { is: "loose" } as const
+export const settled = { is: "settled" } as const
 
 /** Credit and numbers of what is streamed, each way. */
 export interface Flow {
@@ -62,7 +65,7 @@ export class Call implements Timed {
   readonly traceparent: string | undefined
   /** The apps' own id of what it is a part of. */
   readonly correlation: string | undefined
-  state: CallState = { is: "loose" }
+  state: CallState = loose
   /** When something is to be done about it: not changed while it is listed. */
   dueAt: number
   attempt = 1

@@ -7,7 +7,7 @@
  */
 import { type Fault, Refusal } from "../wire/pools-errors.ts"
 import type { Answer, CancelMode, CancelReason, Id, Start } from "../wire/pools-shapes.ts"
-import { Call, type Held } from "./call.ts"
+import { Call, type Held, settled } from "./call.ts"
 import type { Counts, Outcome } from "./counts.ts"
 import { Hands, type HandsOptions, mayRepeat, retryMs } from "./hands.ts"
 import type { Limits } from "./limits.ts"
@@ -105,6 +105,16 @@ export class Calls {
       call.declined.add(registration)
       this.hands.place(call)
     }
+    this.hands.release(held)
+  }
+
+  /** What its handler answered may not go on: the caller hears so at once, and the work is over. */
+  refuseAnswer(held: Held, fault: Fault): void {
+    const { call } = held
+    if (call === undefined) return
+    const isStopping = call.state.is === "stopping"
+    this.hands.leavePlace(call)
+    this.settle(call, isStopping ? cancelled : fault, held)
     this.hands.release(held)
   }
 
@@ -293,7 +303,7 @@ export class Calls {
     if (call.state.is === "settled") throw new Error("never: a call is settled twice")
     this.hands.leavePlace(call)
     this.hands.forget(call)
-    call.state = { is: "settled" }
+    call.state = settled
     call.caller.calls.delete(call.callerId)
     this.inFlight--
     call.parent?.children?.delete(call)

@@ -41,7 +41,7 @@ export class Payloads {
     this.#check(membership, { kind: "emit", callNonce: undefined, name }, payload)
   }
 
-  /** A handler's answer. Throws a Refusal; the call is still the handler's then. */
+  /** A handler's answer. Throws a Refusal. */
   checkAnswer(session: Session, { to, outcome }: Answer): void {
     const held = to === undefined ? undefined : session.held.get(to)
     if (held?.call === undefined || outcome.is !== "done") return
@@ -49,7 +49,7 @@ export class Payloads {
     this.#checkOf(session, held.call, { kind: "response", payload: outcome.result })
   }
 
-  /** A chunk of either way. Throws a Refusal; the stream is as it was then. */
+  /** A chunk of either way. Throws a Refusal. */
   checkChunk(session: Session, { to, toward, payload }: Chunk): void {
     if (to === undefined) return
     if (toward === "handler") {

@@ -10,8 +10,8 @@ import { type Fault, Refusal } from "../wire/pools-errors.ts"
 import { kept, sizeOf } from "../wire/pools-payload.ts"
 import type { CancelReason, Start, Told } from "../wire/pools-shapes.ts"
 import { Agenda } from "./agenda.ts"
-import { choose, isNamed, mayTake, wishOf } from "./balance.ts"
-import { type Call, Held } from "./call.ts"
+import { choose, isNamed, mayTake, wishOf, wordsFor } from "./balance.ts"
+import { type Call, Held, loose } from "./call.ts"
 import type { Counts } from "./counts.ts"
 import type { Session } from "./session.ts"
 import type { Trail } from "./trail.ts"
@@ -97,7 +97,7 @@ export class Hands {
       return this.list(call, Math.min(call.waitUntil, call.deadline))
     }
     const away = this.#options.away(trigger)
-    const fault = { code: "no-handler", sentence: `no handler for ${trigger.name}` } as const
+    const fault = { code: "no-handler", sentence: `no handler for ${wordsFor(call)}` } as const
     this.#options.settle(call, away.length === 0 ? fault : { ...fault, detail: { away } })
     dropIdle(trigger)
   }
@@ -111,12 +111,13 @@ export class Hands {
 
   /** Takes a call out of where it waits. */
   leavePlace(call: Call): void {
-    this.agenda.remove(call)
     const { state } = call
+    if (state.is === "loose") return
+    this.agenda.remove(call)
     if (state.is === "waiting") call.trigger.waiting.delete(call)
     if (state.is === "queued") state.queue.remove(call)
     if (state.is === "following") call.run?.followers.delete(call)
-    call.state = { is: "loose" }
+    call.state = loose
   }
 
   /** Lets go what a call asked for. */

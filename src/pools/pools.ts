@@ -1,79 +1,49 @@
 /**
  * Pools: calls and emits between processes. The folder's door.
  *
- * One message comes in, is looked at where it stands, and is answered at most once. What always
- * holds: whoever has not shaken hands reaches nothing but the handshake; a refusal answers one
- * request and leaves all else as it was; a connection that ends takes all that was its own with it,
- * in the same turn. Longer than usual: the switch over all messages, and the wiring, stand here.
+ * One message comes in, is looked at where it stands (`hearing.ts`), and is answered at most once.
+ * What always holds: a connection that ends takes all that was its own with it, in the same turn;
+ * who is told of what, and of whose keys, is decided by rights at that moment.
  */
-import type { Log } from "../log.ts"
-import type { Memory } from "../memory.ts"
-import type { Metrics } from "../metrics.ts"
-import type { Connection, Random, Service, Wake } from "../service.ts"
-import type { Store } from "../store.ts"
+import type { Connection, Service } from "../service.ts"
 import { WireError } from "../wire/error.ts"
-import { type Fault, Refusal } from "../wire/pools-errors.ts"
+import type { Fault } from "../wire/pools-errors.ts"
 import type { FromApp } from "../wire/pools-shapes.ts"
 import { Admin } from "./admin.ts"
 import { Admission } from "./admission.ts"
 import { Apps } from "./apps.ts"
 import { Blocks } from "./blocks.ts"
 import { BlocksProbe, blockHealth } from "./blocks-probe.ts"
-import type { DamagedContents } from "./blocks-restored.ts"
 import { Calls } from "./calls.ts"
 import { Counts } from "./counts.ts"
-import { Desk, spend } from "./desk.ts"
+import { Desk } from "./desk.ts"
 import { Emits } from "./emits.ts"
 import { Encrypted } from "./encrypted.ts"
 import { Payloads } from "./encrypted-payloads.ts"
-import type { Bindings } from "./encrypted-proofs.ts"
-import { type Ask, Entry, refuseEntry } from "./entry.ts"
+import { Entry } from "./entry.ts"
 import { Governing, membersOf } from "./governing.ts"
+import { Hearing } from "./hearing.ts"
 import { limits as defaults, type Limits } from "./limits.ts"
 import { measure, measureBlocks } from "./measures.ts"
+import type { PoolsOptions } from "./options.ts"
 import type { Pool } from "./pool.ts"
 import { Probe } from "./probe.ts"
 import { Pulse } from "./pulse.ts"
 import { Realm } from "./realm.ts"
 import { Recent } from "./recent.ts"
 import { Registering } from "./registering.ts"
-import { idOf, isUsed } from "./requests.ts"
+import { Replies } from "./replies.ts"
 import { type Entrance, Session } from "./session.ts"
 import { Streams } from "./streams.ts"
 import { Tables } from "./tables.ts"
 import { Trail } from "./trail.ts"
 import { TrinityTables } from "./trinity-tables.ts"
 
-export interface PoolsOptions {
-  readonly store: Store
-  /** Where blocks lie. */
-  readonly memory: Memory
-  /** For recent calls: always in memory. */
-  readonly recentStore: Store
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly random: Random
-  readonly wake: Wake
-  /** ms since 1970, finer than the tick: a call's time is measured by it. */
-  readonly now: () => number
-  /** Undefined without a key for tokens. */
-  readonly ask: Ask | undefined
-  readonly serverVersion: string
-  /** How long calls may take to end once the server stops, in ms. */
-  readonly drainMs: number
-  /** Ends the server, as its admin may ask. */
-  readonly shutDown: () => void
-  readonly limits?: Partial<Limits>
-  /** Whether proofs of keys must be bound to a TLS connection; "asked" unless told. */
-  readonly bindings?: Bindings
-  /** Durable blocks whose contents are damaged; "refuse" unless told. */
-  readonly damagedBlocks?: DamagedContents
-}
-
 /** One way in: the service as a listener sees it. */
 export type PoolsEntrance = Service<FromApp, Uint8Array | string>
 
 export type { Ask } from "./entry.ts"
+export type { PoolsOptions } from "./options.ts"
 export type { Entrance } from "./session.ts"
 
 type Far = Connection<Uint8Array | string>
@@ -86,21 +56,16 @@ export class Pools {
   readonly counts = new Counts()
   readonly calls: Calls
   readonly #emits: Emits
-  readonly #streams: Streams
   readonly #apps: Apps
   readonly #realm: Realm
   readonly #registering: Registering
   readonly #entry: Entry
   readonly #encrypted: Encrypted
-  readonly #payloads: Payloads
-  readonly #governing: Governing
-  readonly #admin: Admin
   readonly #pulse: Pulse
-  readonly #desk: Desk
   readonly blocks: Blocks
+  readonly #hearing: Hearing
   readonly #probe: Probe
   readonly #blocksProbe: BlocksProbe
-  readonly #trail: Trail
   readonly #sessions = new Map<Far, Session>()
   #unshaken = 0
   #state: "serving" | "draining" = "serving"
@@ -114,22 +79,22 @@ export class Pools {
     const wakeSoon = () => options.wake(10)
     const tables = new Tables(options.store)
     this.#apps = new Apps({ tables, limits, log })
-    this.#trail = new Trail(log)
+    const trail = new Trail(log)
     const recent = new Recent(options.recentStore, limits.recentCalls)
     this.calls = new Calls({
-      ...{ limits, counts, random, now, wakeSoon, trail: this.#trail },
+      ...{ limits, counts, random, now, wakeSoon, trail },
       away: (trigger) => this.#apps.awayFrom(trigger),
       settled: (settled) => {
         took(settled.at - settled.call.startedAt)
         recent.add(settled)
-        this.#trail.settled(settled)
+        trail.settled(settled)
       },
       drained: (session) => this.#drained(session),
       refer: (session, start) => this.blocks.references.refer(session, start),
     })
     const { calls } = this
     const took = measure(metrics, { counts, calls, sessions: () => this.size })
-    this.#streams = new Streams(calls, limits, counts)
+    const streams = new Streams(calls, limits, counts)
     const slow: Fault = { code: "slow", sentence: "it would rather be closed than miss an emit" }
     this.#emits = new Emits({ limits, counts, wakeSoon, expel: (each) => this.#end(each, slow) })
     const emits = this.#emits
@@ -171,17 +136,18 @@ export class Pools {
       security: (event, pool, fact) => this.#secure(`$sys.security.${event}`, pool, fact),
     })
     const encrypted = this.#encrypted
-    this.#payloads = new Payloads(now)
-    const payloads = this.#payloads
-    this.#governing = new Governing({ realm, calls, encrypted, changed })
-    this.#admin = new Admin({
+    const payloads = new Payloads(now)
+    const { references } = blocks
+    const replies = new Replies({ payloads, calls, streams, references })
+    const governing = new Governing({ realm, calls, encrypted, changed })
+    const admin = new Admin({
       ...{ realm, blocks, apps, calls, recent, counts, now, serverVersion, security },
       startedAt: now(),
       expel: (session, sentence) => this.#end(session, { code: "replaced", sentence }),
       shutDown: options.shutDown,
     })
     const isDraining = () => this.#state === "draining"
-    this.#desk = new Desk({
+    const desk = new Desk({
       limits,
       blocks,
       realm,
@@ -195,6 +161,11 @@ export class Pools {
     this.#probe = new Probe(calls)
     this.#blocksProbe = new BlocksProbe(blocks.making)
     this.#pulse = new Pulse({ limits, end: (session, fault) => this.#end(session, fault) })
+    const [entry, pulse] = [this.#entry, this.#pulse]
+    this.#hearing = new Hearing({
+      ...{ entry, pulse, desk, replies, streams, calls, blocks, governing, admin },
+      ...{ counts, trail, limits, now },
+    })
   }
 
   /** Connections that have shaken hands. */
@@ -246,6 +217,7 @@ export class Pools {
     this.blocks.tick(now)
     this.#encrypted.tick(now)
     this.#pulse.tick(this.#sessions.values(), now)
+    for (const session of this.#sessions.values()) session.renewMaps()
     this.#apps.tick(now)
     if (this.#state === "draining") this.#closeIdle()
   }
@@ -286,94 +258,13 @@ export class Pools {
     const session = this.#sessions.get(connection)
     // It was ended a moment ago, and its socket had read on.
     if (session === undefined || session.isGone) return
-    session.heardAt = this.#options.now()
-    try {
-      this.#hear(session, message)
-    } catch (thrown) {
-      if (!(thrown instanceof Refusal)) throw thrown
-      this.#refuse(session, message, thrown.fault)
-    }
+    this.#hearing.hear(session, message)
   }
 
   #close(connection: Far): void {
     const session = this.#sessions.get(connection)
     this.#sessions.delete(connection)
     if (session !== undefined) this.#leave(session)
-  }
-
-  #hear(session: Session, message: FromApp): void {
-    if (message.kind !== "bad") session.badMessages = 0
-    switch (message.kind) {
-      case "bad":
-        throw new Refusal(message.fault.code, message.fault.sentence, message.fault)
-      case "handshake":
-        return this.#entry.begin(session, message)
-      case "auth":
-        return this.#entry.prove(session, message.signature)
-      case "ping":
-        return session.send({ kind: "pong", id: message.id, form: message.form })
-    }
-    if (!session.isReady) throw new Refusal("not-ready", "shake hands first")
-    this.#entry.heard(session)
-    if ("id" in message && isUsed(session, message)) {
-      throw new Refusal("duplicate-id", "a call with this id waits for its answer")
-    }
-    switch (message.kind) {
-      case "pong":
-        return this.#pulse.heard(session, this.#options.now())
-      case "trigger":
-        spend(session, this.limits)
-        return this.#desk.start(session, message)
-      case "response":
-        this.#payloads.checkAnswer(session, message)
-        return this.calls.answer(session, this.blocks.references.inlined(session, message))
-      case "emit":
-        spend(session, this.limits)
-        return this.#desk.emit(session, message)
-      case "chunk":
-        this.#payloads.checkChunk(session, message)
-        return this.#streams.chunk(session, message)
-      case "credit":
-        return this.#streams.credit(session, message)
-      case "cancel":
-        return this.calls.cancel(session, message.to, message.mode)
-      case "drain":
-        session.draining ??= { id: message.id }
-        return this.calls.hands.draining(session)
-      case "memory":
-        spend(session, this.limits)
-        return this.blocks.receive(session, message)
-    }
-    spend(session, this.limits)
-    switch (message.kind) {
-      case "register":
-      case "unregister":
-        return this.#desk.register(session, message)
-      case "subscribe":
-      case "unsubscribe":
-        return this.#desk.subscribe(session, message)
-      case "pool":
-        return session.answer(message.id, this.#governing.answer(session, message))
-      case "admin":
-        return session.answer(message.id, this.#admin.answer(session, message))
-    }
-  }
-
-  #refuse(session: Session, message: FromApp, fault: Fault): void {
-    this.counts.refused(fault.code)
-    const id = idOf(message)
-    this.#trail.refused(session, id, fault.code)
-    if (message.kind === "handshake" && !session.isReady)
-      return refuseEntry(session, message, fault)
-    const { stage } = session
-    if (message.kind === "auth" && stage.is === "asking") {
-      return refuseEntry(session, stage.handshake, fault)
-    }
-    if (fault.code === "bad-frame") return session.end(fault, id)
-    if (message.kind === "bad" && ++session.badMessages >= this.limits.badMessageLimit) {
-      return session.end(fault, id)
-    }
-    session.refuse(id, fault)
   }
 
   /** A handler that wanted to go holds nothing more. */

@@ -1,24 +1,27 @@
 /**
  * Calls that were settled of late, for those who look. In a database of its own, in memory.
  *
- * What always holds: settling a call only puts a row aside; rows reach the database when somebody
- * asks, and the oldest are overwritten.
+ * What always holds: settling a call only puts facts of it aside, in a place that is used again and
+ * again; they reach the database when somebody asks, and the oldest are overwritten.
  */
 import type { Statement, Store } from "../store.ts"
 import type { Settled } from "./calls.ts"
 
-interface Row {
-  readonly settled: number
-  readonly call: string
-  readonly trigger: string
-  readonly pool: string
-  readonly caller: string
-  readonly handler: string | null
-  readonly outcome: string
-  readonly ms: number
-  readonly attempt: number
-  readonly trace: string | null
+/** A place for what is kept of one call. */
+interface Aside {
+  settled: number
+  trigger: string
+  pool: string
+  caller: string
+  handler: string | null
+  outcome: string
+  ms: number
+  attempt: number
+  trace: string | null
 }
+
+/** `call` is its number, from 1. */
+type Row = Readonly<Aside> & { readonly call: string }
 
 /** What to look for. */
 export interface Search {
@@ -38,8 +41,8 @@ export class Recent {
   readonly #limit: number
   readonly #put: Statement<never>
   readonly #find: Statement<Row>
-  // A ring: what was put aside and is not in the database yet.
-  readonly #aside: (Row | undefined)[] = []
+  // A ring. What is not in the database yet begins at #written.
+  readonly #ring: Aside[] = []
   #count = 0
   #written = 0
 
@@ -57,19 +60,18 @@ export class Recent {
   }
 
   add({ call, outcome, handler, at }: Settled): void {
-    this.#aside[this.#count % this.#limit] = {
-      settled: at,
-      call: String(this.#count + 1),
-      trigger: call.trigger.name,
-      pool: call.trigger.pool.name,
-      caller: call.caller.name,
-      handler: handler ?? null,
-      outcome,
-      ms: at - call.startedAt,
-      attempt: call.attempt,
-      trace: call.traceparent ?? null,
-    }
-    this.#count++
+    const place = this.#count++ % this.#limit
+    const aside = this.#ring[place] ?? emptyPlace()
+    this.#ring[place] = aside
+    aside.settled = at
+    aside.trigger = call.trigger.name
+    aside.pool = call.trigger.pool.name
+    aside.caller = call.caller.name
+    aside.handler = handler ?? null
+    aside.outcome = outcome
+    aside.ms = at - call.startedAt
+    aside.attempt = call.attempt
+    aside.trace = call.traceparent ?? null
   }
 
   /** The newest first. */
@@ -83,11 +85,15 @@ export class Recent {
     this.#store.transaction(() => {
       for (let each = from; each < this.#count; each++) {
         const at = each % this.#limit
-        const row = this.#aside[at]
-        if (row !== undefined) this.#put.run({ at, ...row })
-        this.#aside[at] = undefined
+        const aside = this.#ring[at]
+        if (aside !== undefined) this.#put.run({ at, call: String(each + 1), ...aside })
       }
     })
     this.#written = this.#count
   }
+}
+
+function emptyPlace(): Aside {
+  const nobody = { trigger: "", pool: "", caller: "", handler: null, trace: null }
+  return { ...nobody, settled: 0, outcome: "", ms: 0, attempt: 0 }
 }

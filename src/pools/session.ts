@@ -66,9 +66,11 @@ export class Session {
   resume = ""
   generation = 0
   /** Calls it made that are not answered, by its own ids. */
-  readonly calls = new Map<Id, Call>()
+  calls: Map<Id, Call> = new Map()
+  /** Ids of its requests about blocks that are not answered: a lock may wait. */
+  readonly asked = new Set<Id>()
   /** Calls it was given and has not answered, by our ids. */
-  readonly held = new Map<number, Held>()
+  held: Map<number, Held> = new Map()
   /** The last of our ids. */
   given = 0
   readonly registrations = new Set<Registration>()
@@ -116,8 +118,18 @@ export class Session {
     return this.form.version !== "0.1"
   }
 
+  /**
+   * Puts what is open into new maps. V8 links the memory that a busy map has outgrown to what came
+   * after it, so once a piece of it is old all calls that went through are kept for as long.
+   */
+  renewMaps(): void {
+    if (this.calls.size > 0) this.calls = new Map(this.calls)
+    if (this.held.size > 0) this.held = new Map(this.held)
+  }
+
   send(message: ToApp): void {
     if (this.isGone) return
+    if (message.kind === "content") this.asked.delete(message.to)
     const frame = tell(message, this.form)
     if (frame !== undefined) this.connection.send(frame)
   }
@@ -130,11 +142,14 @@ export class Session {
 
   /** A request is refused; the session goes on. */
   refuse(to: Id | undefined, fault: Fault): void {
+    // What has the id of another request leaves that one as it is.
+    if (to !== undefined && fault.code !== "duplicate-id") this.asked.delete(to)
     this.send({ kind: "fault", to: to ?? null, fault })
   }
 
   /** A request is answered with an object. */
   answer(to: Id, result: Readonly<Record<string, unknown>>): void {
+    this.asked.delete(to)
     const body = { type: "response", correlation_id: String(to), status: "success", result }
     this.send({ kind: "plain", body })
   }

@@ -5,7 +5,7 @@
  * a call is bounded by its credit; one chunk too many, out of order or too long ends that call alone.
  */
 import type { Fault } from "../wire/pools-errors.ts"
-import { sizeOf } from "../wire/pools-payload.ts"
+import { bytesOf, type Payload, sizeOf } from "../wire/pools-payload.ts"
 import type { Chunk, Credit } from "../wire/pools-shapes.ts"
 import type { Call, Flow } from "./call.ts"
 import type { Calls } from "./calls.ts"
@@ -26,10 +26,10 @@ export class Streams {
 
   /** A chunk goes on. Throws a Refusal for a result of a call that its sender was never given. */
   chunk(session: Session, { to, toward, seq, payload, isLast }: Chunk): void {
-    const call = this.#callOf(session, { to, toward })
+    const call = this.callOf(session, { to, toward })
     if (call === undefined) return
     const flow = toward === "caller" ? call.results : call.input
-    const fault = this.#faultOf(flow, seq, sizeOf(payload))
+    const fault = this.#faultOf(flow, seq, payload)
     if (fault !== undefined || flow === undefined)
       return this.#calls.fail(call, fault ?? none, "lost")
     flow.credit--
@@ -45,7 +45,7 @@ export class Streams {
 
   /** Somebody may send more. */
   credit(session: Session, { to, toward, count }: Credit): void {
-    const call = this.#callOf(session, { to, toward: toward === "caller" ? "caller" : "handler" })
+    const call = this.callOf(session, { to, toward: toward === "caller" ? "caller" : "handler" })
     if (call === undefined) return
     const { creditLimit } = this.#limits
     // Credit towards the handler is for results, towards the caller for arguments.
@@ -63,8 +63,8 @@ export class Streams {
     if (added > 0) call.caller.send({ kind: "credit", to: call.callerId, toward, count: added })
   }
 
-  /** The call that is meant; undefined when it is settled. */
-  #callOf(session: Session, { to, toward }: Pick<Chunk, "to" | "toward">): Call | undefined {
+  /** The call that is meant; undefined when it is settled. Throws a Refusal for one of somebody else. */
+  callOf(session: Session, { to, toward }: Pick<Chunk, "to" | "toward">): Call | undefined {
     if (toward === "caller") {
       return this.#calls.hands.heldBy(session, typeof to === "number" ? to : undefined)?.call
     }
@@ -73,9 +73,9 @@ export class Streams {
     return call
   }
 
-  #faultOf(flow: Flow | undefined, seq: number, bytes: number): Fault | undefined {
+  #faultOf(flow: Flow | undefined, seq: number, payload: Payload): Fault | undefined {
     const { chunkLimitBytes } = this.#limits
-    if (bytes > chunkLimitBytes) {
+    if (isAbove(chunkLimitBytes, payload)) {
       const sentence = `a chunk holds at most chunkLimitBytes, ${chunkLimitBytes}`
       return { code: "too-large", sentence, detail: { limit: "chunkLimitBytes" } }
     }
@@ -84,6 +84,12 @@ export class Streams {
     if (seq === flow.next) return undefined
     return { code: "bad-message", sentence: `chunk ${seq} came where ${flow.next} was due` }
   }
+}
+
+/** Whether it has more bytes. Of JSON the length of its frame is known: a character has three at most. */
+function isAbove(limit: number, payload: Payload): boolean {
+  const isNear = payload.as === "bytes" || 3 * sizeOf(payload) > limit
+  return isNear && bytesOf(payload).length > limit
 }
 
 const none: Fault = { code: "credit-exceeded", sentence: "a chunk came without credit for it" }

@@ -13,8 +13,19 @@ import { WireError } from "./error.ts"
 import type { Role } from "./relay.ts"
 import { Reader, Writer } from "./varints.ts"
 
-/** What somebody who governs rooms did; it holds on all servers. `at` is in ms of bus time. */
-export type Act =
+/** What somebody who governs rooms did. `at` is in ms of bus time. */
+export type Act = Ruling | Telling
+
+/** A text for the programs in a room that the server which was asked does not have. Nobody keeps it. */
+export interface Telling {
+  readonly kind: "tell"
+  readonly room: string
+  readonly text: string
+  readonly at: number
+}
+
+/** What holds on all servers until it is taken back. */
+export type Ruling =
   /** Of a user, in one room or all: another role, or none. */
   | {
       readonly kind: "revoke"
@@ -27,13 +38,18 @@ export type Act =
   | { readonly kind: "deny" | "allow"; readonly pattern: string; readonly at: number }
 
 const nameBytes = 1024
-const kinds = ["revoke", "deny", "allow"] as const
+const textBytes = 256 * 1024
+const kinds = ["revoke", "deny", "allow", "tell"] as const
 /** By number, from 1 on: 0 stands for none. */
 const roles: readonly Role[] = ["viewer", "editor", "admin"]
 
 /** Writes one. */
 export function writeAct(writer: Writer, act: Act): void {
   writer.uint(kinds.indexOf(act.kind)).uint(act.at)
+  if (act.kind === "tell") {
+    writer.text(act.room).text(act.text)
+    return
+  }
   if (act.kind !== "revoke") {
     writer.text(act.pattern)
     return
@@ -48,6 +64,9 @@ export function writeAct(writer: Writer, act: Act): void {
 export function readAct(reader: Reader): Act {
   const kind = oneOf(kinds, reader.uint())
   const at = reader.uint()
+  if (kind === "tell") {
+    return { kind, at, room: reader.text(nameBytes), text: reader.text(textBytes) }
+  }
   if (kind !== "revoke") return { kind, at, pattern: reader.text(nameBytes) }
   const subject = reader.text(nameBytes)
   const room = reader.text(nameBytes)
@@ -62,17 +81,20 @@ export function readAct(reader: Reader): Act {
 }
 
 /** Many acts, one after the other. */
-export function encodeActs(acts: readonly Act[]): Uint8Array {
+export function encodeActs(acts: readonly Ruling[]): Uint8Array {
   const writer = new Writer()
   for (const act of acts) writeAct(writer, act)
   return writer.finish()
 }
 
 /** The acts in `bytes`. */
-export function decodeActs(bytes: Uint8Array): readonly Act[] {
+export function decodeActs(bytes: Uint8Array): readonly Ruling[] {
   const reader = new Reader(bytes)
-  const acts: Act[] = []
-  while (reader.left > 0) acts.push(readAct(reader))
+  const acts: Ruling[] = []
+  while (reader.left > 0) {
+    const act = readAct(reader)
+    if (act.kind !== "tell") acts.push(act)
+  }
   return acts
 }
 

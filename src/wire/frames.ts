@@ -18,14 +18,6 @@ const firstCapacity = 4 * 1024
 
 const empty = new Uint8Array(0)
 
-/** Gives `payload` with its length in front, in one new array. */
-export function prefixed(payload: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(prefixBytes + payload.length)
-  new DataView(frame.buffer).setUint32(0, payload.length)
-  frame.set(payload, prefixBytes)
-  return frame
-}
-
 /** Cuts the bytes of one connection into frames. */
 export class FrameReader {
   readonly #limitBytes: number
@@ -56,18 +48,19 @@ export class FrameReader {
    * a WireError "too-large" after all frames before the one that is; the reader is of no use then.
    */
   *push(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
-    let rest = chunk
-    while (rest.length > 0) {
+    const view = viewOf(chunk)
+    let at = 0
+    while (at < chunk.length) {
       if (this.#length === 0) {
-        const size = this.#sizeOf(rest)
-        if (size !== undefined && size <= rest.length) {
-          yield rest.subarray(prefixBytes, size)
-          rest = rest.subarray(size)
+        const size = this.#sizeIn(view, at)
+        if (size !== undefined && at + size <= chunk.length) {
+          yield chunk.subarray(at + prefixBytes, at + size)
+          at += size
           continue
         }
       }
-      rest = rest.subarray(this.#gather(rest))
-      const size = this.#sizeOf(this.#begun.subarray(0, this.#length))
+      at += this.#gather(chunk.subarray(at))
+      const size = this.#begunSize
       if (size !== this.#length) continue
       const frame = this.#begun.subarray(prefixBytes, size)
       // The array now belongs to whoever took the frame.
@@ -77,10 +70,14 @@ export class FrameReader {
     }
   }
 
-  /** Size of the frame that `bytes` begin with, prefix included; undefined before its prefix is whole. */
-  #sizeOf(bytes: Uint8Array): number | undefined {
-    if (bytes.length < prefixBytes) return undefined
-    const length = new DataView(bytes.buffer, bytes.byteOffset, prefixBytes).getUint32(0)
+  get #begunSize(): number | undefined {
+    return this.#sizeIn(viewOf(this.#begun.subarray(0, this.#length)), 0)
+  }
+
+  /** Size of the frame that begins `at` a place, prefix included; undefined before its prefix is whole. */
+  #sizeIn(view: DataView, at: number): number | undefined {
+    if (view.byteLength - at < prefixBytes) return undefined
+    const length = view.getUint32(at)
     if (length > this.#limitBytes) {
       throw new WireError(
         "too-large",
@@ -93,7 +90,7 @@ export class FrameReader {
 
   /** Keeps what the begun frame still lacks: first its prefix, then its payload. Returns how many bytes it took. */
   #gather(rest: Uint8Array): number {
-    const size = this.#sizeOf(this.#begun.subarray(0, this.#length)) ?? prefixBytes
+    const size = this.#begunSize ?? prefixBytes
     const taken = Math.min(rest.length, size - this.#length)
     const needed = this.#length + taken
     if (needed > this.#begun.length) {
@@ -106,4 +103,8 @@ export class FrameReader {
     this.#length = needed
     return taken
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -35,7 +35,7 @@ export const recordBytes = 64
 /** How many pins a block has room for. */
 export const pinCells = 64
 /** The most slots. Always a power of two: so slot numbers survive the wrap of 32-bit words. */
-export const slotCounts: readonly number[] = [1, 2, 4, 8, 16, 32]
+const slotCounts: readonly number[] = [1, 2, 4, 8, 16, 32]
 
 /** Values of the state word. */
 export const states = { live: 0, closing: 1, retired: 2, sealed: 3, filling: 4 } as const

@@ -126,7 +126,7 @@ function readFrame(frame: object, limits: FrameLimits): LfccFrame {
   const { type, ...stamp } = stampOf(frame)
   const read = readers.get(type)
   if (read === undefined) {
-    const known = [...readers.keys()].join(", ")
+    const known = [...readers.keys(), "BATCH"].join(", ")
     throw new WireError("bad-message", `the type of a frame is one of ${known}`)
   }
   const { message, form } = read(frame, limits)

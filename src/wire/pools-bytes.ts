@@ -5,7 +5,7 @@
  * "bad-message" that says what is wrong.
  */
 import { WireError } from "./error.ts"
-import { type ExtraName, extraTags } from "./pools-compact.ts"
+import { type ExtraName, extraTags } from "./pools-compact-frame.ts"
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 /** Up to here a text is read byte by byte. */

@@ -4,25 +4,24 @@
  * What always holds: a frame that is read came from a server, so a layout that does not fit throws a
  * WireError "bad-message", and the connection is of no use any more; payloads are views of the frame.
  */
-import { Bytes, decoded, wrong } from "./pools-bytes.ts"
+import { decoded, wrong } from "./pools-bytes.ts"
+import { compactChunk, compactCredit, flagsBytes, tracedBytes } from "./pools-compact.ts"
 import {
   type ExtraName,
   Frame,
   flagBits,
-  flagsBytes,
-  headerBytes,
   kinds,
   proofs,
   reasons,
   tags,
-  towardBit,
-  tracedBytes,
-} from "./pools-compact.ts"
+} from "./pools-compact-frame.ts"
 import {
   appFlagsOf,
   field,
   type Head,
+  headOf,
   numberOf,
+  readChunk,
   sized,
   textOf,
   toward,
@@ -63,23 +62,10 @@ export function compactFromApp(message: CompactSaying): Uint8Array<ArrayBuffer> 
       return compactAnswer(message)
     case "emit":
       return compactEmit(message)
-    case "chunk": {
-      const { to: id, payload, seq, isLast } = message
-      if (typeof id !== "number") return undefined
-      const content = bytesOf(payload)
-      const flags = (isLast ? flagBits.last : 0) | towardBit(message.toward)
-      const frame = new Frame({ kind: kinds.chunk, flags, payload, id }, content.length)
-      frame.u32(seq)
-      frame.endExtras(frame.beginExtras())
-      return frame.end(content)
-    }
-    case "credit": {
-      if (typeof message.to !== "number") return undefined
-      const flags = towardBit(message.toward)
-      const frame = new Frame({ kind: kinds.credit, flags, id: message.to }, 4)
-      frame.u32(message.count)
-      return frame.end()
-    }
+    case "chunk":
+      return compactChunk(message)
+    case "credit":
+      return compactCredit(message)
     case "cancel": {
       if (typeof message.to !== "number") return undefined
       const frame = new Frame({ kind: kinds.cancel, flags: 0, id: message.to }, 2)
@@ -170,13 +156,8 @@ function compactEmit(emit: Emit): Uint8Array<ArrayBuffer> | undefined {
 
 /** Reads one frame that a server sent. Throws a WireError "bad-message" for a wrong layout. */
 export function readCompactToApp(frame: Uint8Array): ToApp {
-  const bytes = new Bytes(frame)
-  if (frame.length < headerBytes) throw wrong("a compact frame has at least 12 bytes")
-  const head: Head = {
-    ...{ kind: bytes.u8(1), flags: bytes.u8(2), type: bytes.u8(3), id: bytes.u64(4), bytes },
-  }
-  bytes.at = headerBytes
-  const { kind, id } = head
+  const head = headOf(frame)
+  const { kind, id, bytes } = head
   switch (kind) {
     case kinds.trigger:
       return readCall(head)
@@ -186,13 +167,8 @@ export function readCompactToApp(frame: Uint8Array): ToApp {
       return readEmitted(head)
     case kinds.memory:
       return readNotice(head)
-    case kinds.chunk: {
-      const seq = bytes.next32()
-      bytes.extras([])
-      const payload = bytesPayload(bytes.rest(), typed(head.type))
-      const isLast = (head.flags & flagBits.last) !== 0
-      return { kind: "chunk", to: id, toward: toward(head.flags), seq, payload, isLast }
-    }
+    case kinds.chunk:
+      return readChunk(head)
     case kinds.credit:
       return { kind: "credit", to: id, toward: toward(head.flags), count: bytes.next32() }
     case kinds.cancel: {

@@ -7,19 +7,15 @@
  * layout to the byte becomes a "bad" message, with the request's id where that could be read.
  */
 import { Bytes, decoded, noExtras, wholeAt, wrong } from "./pools-bytes.ts"
-import { type ExtraName, flagBits, headerBytes, kinds, readTrace } from "./pools-compact.ts"
+import { type ExtraName, flagBits, headerBytes, kinds, readTrace } from "./pools-compact-frame.ts"
 import { blockIn, compactRequest } from "./pools-memory.ts"
 import { bytesPayload, type ContentType, contentTypes } from "./pools-payload.ts"
-import type { Answer, Emit, FromApp, Start, Toward } from "./pools-shapes.ts"
+import type { Answer, Chunk, Emit, FromApp, Start, Toward } from "./pools-shapes.ts"
 
 /** Reads one frame that begins with 0xB1. Throws a WireError "bad-message" for a wrong layout. */
 export function readCompact(frame: Uint8Array): FromApp {
-  const bytes = new Bytes(frame)
-  if (frame.length < headerBytes) throw wrong("a compact frame has at least 12 bytes")
-  const kind = bytes.u8(1)
-  const flags = bytes.u8(2)
-  const head: Head = { kind, flags, type: bytes.u8(3), id: bytes.u64(4), bytes }
-  bytes.at = headerBytes
+  const head = headOf(frame)
+  const { kind, flags, bytes } = head
   switch (kind) {
     case kinds.trigger:
       return readTrigger(head)
@@ -35,11 +31,7 @@ export function readCompact(frame: Uint8Array): FromApp {
     }
     case kinds.chunk: {
       allow(head, flagBits.last | flagBits.handler)
-      const seq = bytes.next32()
-      bytes.extras([])
-      const payload = bytesPayload(bytes.rest(), typed(head.type))
-      const isLast = (flags & flagBits.last) !== 0
-      return { kind: "chunk", to: head.id, toward: toward(flags), seq, payload, isLast }
+      return readChunk(head)
     }
     case kinds.credit: {
       allow(head, flagBits.handler)
@@ -68,12 +60,30 @@ export function readCompact(frame: Uint8Array): FromApp {
   throw wrong(`there are no compact frames of kind ${kind}`)
 }
 
+/** What every frame has; its bytes are to be read behind that. */
 export interface Head {
   readonly kind: number
   readonly flags: number
   readonly type: number
   readonly id: number
   readonly bytes: Bytes
+}
+
+export function headOf(frame: Uint8Array): Head {
+  const bytes = new Bytes(frame)
+  if (frame.length < headerBytes) throw wrong("a compact frame has at least 12 bytes")
+  const [kind, flags, type] = [bytes.u8(1), bytes.u8(2), bytes.u8(3)]
+  const head = { kind, flags, type, id: bytes.u64(4), bytes }
+  bytes.at = headerBytes
+  return head
+}
+
+export function readChunk({ bytes, flags, type, id }: Head): Chunk & { readonly to: number } {
+  const seq = bytes.next32()
+  bytes.extras([])
+  const payload = bytesPayload(bytes.rest(), typed(type))
+  const isLast = (flags & flagBits.last) !== 0
+  return { kind: "chunk", to: id, toward: toward(flags), seq, payload, isLast }
 }
 
 const startTags = [
@@ -116,13 +126,15 @@ function readTrigger(head: Head): FromApp {
   return start
 }
 
+const answerTags = ["errorText", "code", "block", "repeated"] as const
+
 function readResponse(head: Head): FromApp {
   allow(head, 0)
   const { bytes } = head
   const status = bytes.next8()
   bytes.next8()
   const number = bytes.next16()
-  const extras = bytes.extras(["errorText", "code", "block", "repeated"])
+  const extras = bytes.extras(answerTags)
   const answer = (outcome: Answer["outcome"]): FromApp => {
     return { kind: "response", id: undefined, to: head.id, outcome }
   }

@@ -33,7 +33,7 @@ import { firstBadByte, firstBadJson } from "./pools-text.ts"
 /** A handler's own text longer than this is cut. */
 const sentenceLimit = 4_096
 /** What the time to live is unless told, in ms. */
-export const defaultTtlMs = 30_000
+const defaultTtlMs = 30_000
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
@@ -48,7 +48,7 @@ export function bad(
 ): FromApp {
   const { id, field, detail } = more
   const fault = {
-    ...{ code, sentence, reason: sentence },
+    ...{ code, sentence: field ? `${field.slice(1)} ${sentence}` : sentence, reason: sentence },
     ...(field === undefined ? {} : { field }),
     ...(detail === undefined ? {} : { detail }),
   }
@@ -247,11 +247,11 @@ function readResponse(value: Written<"response">, { id, size, raw }: Context): F
   const answer = (outcome: Answer["outcome"]): FromApp => ({ kind: "response", id, to, outcome })
   if (value.status === "success") {
     const result = payloadIn(value.result, value.content_type, { size, raw })
-    if (result === undefined) return notSpelled(id)
+    if (result === undefined) return notSpelled(id, "/result")
     return answer({ is: "done", result, ...blockOf(value.block_ref) })
   }
-  const told =
-    typeof value.error === "string" ? value.error : JSON.stringify(value.error ?? "failed")
+  const { error = "failed" } = value
+  const told = typeof error === "string" ? error : JSON.stringify(error)
   const sentence = told.slice(0, sentenceLimit)
   if (value.error_code === "UNAVAILABLE") return answer({ is: "unavailable", sentence })
   const { handler_code: handlerCode } = value
@@ -260,6 +260,8 @@ function readResponse(value: Written<"response">, { id, size, raw }: Context): F
 
 function readEmit(value: Written<"emit">, { id, size, raw }: Context): FromApp {
   if (!isShort(value.trigger)) return tooLong(id, "/trigger")
+  const isAsked = value.flags?.includes("ack") === true
+  if (isAsked && id === undefined) return bad("bad-message", "is missing", { id, field: "/id" })
   const payload = payloadIn(value.payload, value.content_type, { size, raw })
   if (payload === undefined) return notSpelled(id)
   return {
@@ -329,6 +331,6 @@ function tooLong(id: Id | undefined, field: string): FromApp {
   return bad("bad-message", `must have at most ${nameBytes} bytes of UTF-8`, { id, field })
 }
 
-function notSpelled(id: Id | undefined): FromApp {
-  return bad("bad-message", "does not spell what content_type says", { id, field: "/payload" })
+function notSpelled(id: Id | undefined, field = "/payload"): FromApp {
+  return bad("bad-message", "does not spell what content_type says", { id, field })
 }

@@ -65,7 +65,7 @@ export function oldWordOf(code: PoolsCode): string {
 }
 
 /** Whether a 0.1 connection knows messages of this type. */
-export function isOldType(type: unknown): boolean {
+function isOldType(type: unknown): boolean {
   return typeof type === "string" && oldTypes.has(type)
 }
 
@@ -74,8 +74,12 @@ export function isSecond(message: Fields): boolean {
   return message["action"] !== undefined && message["type"] === undefined
 }
 
+/** Names of the second spelling. */
+const secondNames = new Set(["action", "process", "data", "in_reply_to", "response", "meta"])
+
 /** A message with the names that the schemas know. Fields that are null count as absent. */
 export function plain(message: Fields): Fields {
+  if (isPlain(message)) return message
   const { action, process, data, in_reply_to, response, meta, ...rest } = message
   const type = rest["type"] ?? action
   const plainly: Record<string, unknown> = {}
@@ -111,6 +115,16 @@ export function spelledFor(
     ...("result" in message ? { response: result } : {}),
     ...(metadata === undefined ? {} : { meta: metadata }),
   }
+}
+
+/** Whether a message has the names that the schemas know, as most have. */
+function isPlain(message: Fields): boolean {
+  for (const name of Object.keys(message)) {
+    const isNothing = message[name] === null && name !== "payload" && name !== "result"
+    if (isNothing || secondNames.has(name)) return false
+  }
+  const { type, status } = message
+  return typeOf(type, message) === type && !(type === "response" && status === "ok")
 }
 
 function typeOf(type: unknown, rest: Fields): unknown {

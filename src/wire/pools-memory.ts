@@ -5,16 +5,11 @@
  * a request names its block by pool and id, or by the number of the sender's attachment.
  */
 import { decode64, encode64 } from "./base64.ts"
-import type { Bytes } from "./pools-bytes.ts"
-import { Frame, kinds, noBytes, tags } from "./pools-compact.ts"
+import { type Bytes, wrong } from "./pools-bytes.ts"
+import { Frame, kinds, noBytes, tags } from "./pools-compact-frame.ts"
 import { contentTypeName, contentTypeOf, contentTypes } from "./pools-payload.ts"
 import type { Written } from "./pools-schemas.ts"
 import type { BlockRef, Id } from "./pools-shapes.ts"
-
-export const memoryOperations = [
-  ...["create", "attach", "detach", "destroy", "seal", "read", "write", "lock", "renew", "unlock"],
-  ...["subscribe", "unsubscribe", "notify", "pin", "unpin"],
-] as const
 
 /** What an app asks about a block. */
 export interface MemoryRequest {
@@ -160,6 +155,9 @@ export function compactRequest(
   const generation = numberIn(extras.get("generation"))
   const fence = numberIn(extras.get("fence"))
   const data = bytes.rest()
+  if (operation === "write" && length !== data.length) {
+    throw wrong(`a write of ${length} bytes has ${data.length} behind it`)
+  }
   const isPart = operation === "write" || offset > 0 || length > 0
   return {
     ...{ kind: "memory", id: head.id, operation, block: { by: "attachment", attachment } },

@@ -6,7 +6,7 @@
  * or text, so it is only handed on.
  */
 import { WireError } from "./error.ts"
-import { compactMark } from "./pools-compact.ts"
+import { compactMark } from "./pools-compact-frame.ts"
 import { readCompact } from "./pools-compact-reader.ts"
 import { codeOfClosing } from "./pools-errors.ts"
 import { bad, readJson } from "./pools-json.ts"

@@ -17,12 +17,19 @@ const revoke = Type.Object({
   ),
 })
 const deny = Type.Object({ pattern: name, on: Type.Boolean() })
-const message = Type.Object({ room: name, text: Type.String({ maxLength: 64 * 1024 }) })
+const textLimit = 64 * 1024
+const message = Type.Object({ room: name, text: Type.String({ maxLength: textLimit }) })
 
 const checks = {
-  revoke: checked(revoke, '{"sub":"ada","room":"notes","role":"viewer"}'),
+  revoke: checked(
+    revoke,
+    '{"sub":"ada","room":"notes","role":"viewer"}, with role viewer, editor or admin, and may lack the last two',
+  ),
   deny: checked(deny, '{"pattern":"drafts/*","on":true}'),
-  message: checked(message, '{"room":"notes","text":"…"}'),
+  message: checked(
+    message,
+    `{"room":"notes","text":"…"}, with a text of at most ${textLimit} characters`,
+  ),
 } as const
 
 /** What an admin may do. */

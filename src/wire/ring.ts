@@ -14,7 +14,7 @@ import type { Crc } from "./slots-shapes.ts"
 
 /** Consumers of one ring at the most. */
 export const consumerLimit = 32
-export const ringUnit = 16
+const ringUnit = 16
 
 /** Where the words of consumer i stand, in its line of 64 bytes. */
 export const inConsumer = { cursor: 0, state: 4, lost: 8, attachment: 12 } as const
@@ -45,7 +45,7 @@ const summedBit = 0x100
 const headBytes = 16
 
 /** The most bytes of one record. */
-export function recordLimit(capacity: number): number {
+function recordLimit(capacity: number): number {
   return capacity / 8
 }
 

@@ -69,9 +69,31 @@ export function examined<const Schema extends TSchema>(
     )[0]
     const { instancePath = "", params, message = "does not fit" } = found ?? {}
     const missing = missingOf(params)
-    const field = missing === undefined ? instancePath : `${instancePath}/${missing}`
-    return { fits: false, misfit: { field, reason: message } }
+    if (missing !== undefined) {
+      return { fits: false, misfit: { field: `${instancePath}/${missing}`, reason: "is missing" } }
+    }
+    const reason = `${message}, not ${cameAs(at(value, instancePath))}`
+    return { fits: false, misfit: { field: instancePath, reason } }
   }
+}
+
+/** What stands at a JSON pointer. */
+function at(value: unknown, pointer: string): unknown {
+  let found = value
+  for (const part of pointer.split("/").slice(1)) {
+    const key = part.replaceAll("~1", "/").replaceAll("~0", "~")
+    if (typeof found !== "object" || found === null) return undefined
+    found = Object.hasOwn(found, key) ? Reflect.get(found, key) : undefined
+  }
+  return found
+}
+
+/** What came, in words: numbers are told, the content of a text may be a secret. */
+function cameAs(value: unknown): string {
+  if (typeof value === "number") return String(value)
+  if (typeof value === "string") return `a string of ${value.length} characters`
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  return value === null || typeof value === "boolean" ? String(value) : "an object"
 }
 
 function missingOf(params: unknown): string | undefined {

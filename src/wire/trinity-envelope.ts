@@ -33,7 +33,7 @@ import {
 } from "./trinity.ts"
 
 /** Bytes in front of the ciphertext, which it is bound to. */
-export const envelopeHeadBytes = 116
+const envelopeHeadBytes = 116
 /** How much longer an envelope is than what it holds. */
 export const envelopeExtraBytes = envelopeHeadBytes + lengths.tag + lengths.signature
 

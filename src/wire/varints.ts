@@ -7,7 +7,6 @@
  *     ac 02          300: seven bits a byte, the low ones first, the top bit says "more follows"
  *     02 68 69       "hi": its length in UTF-8, then the bytes
  */
-import * as decoding from "lib0/decoding"
 import * as encoding from "lib0/encoding"
 import { WireError } from "./error.ts"
 
@@ -15,32 +14,32 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Reads one array of bytes from its beginning. The array must not change meanwhile. */
 export class Reader {
-  readonly #decoder: decoding.Decoder
+  readonly #bytes: Uint8Array
+  #at = 0
 
   constructor(bytes: Uint8Array) {
-    this.#decoder = decoding.createDecoder(bytes)
+    this.#bytes = bytes
   }
 
   /** How many bytes are not read yet. */
   get left(): number {
-    return this.#decoder.arr.length - this.#decoder.pos
+    return this.#bytes.length - this.#at
   }
 
   /** The next byte. */
   byte(): number {
-    const byte = this.#decoder.arr[this.#decoder.pos]
+    const byte = this.#bytes[this.#at]
     if (byte === undefined) throw cutOff()
-    this.#decoder.pos++
+    this.#at++
     return byte
   }
 
   /** A number up to 2^53 - 1. */
   uint(): number {
-    const { arr, pos } = this.#decoder
-    const first = arr[pos]
+    const first = this.#bytes[this.#at]
     // Most numbers are one byte long.
     if (first !== undefined && first < 0x80) {
-      this.#decoder.pos++
+      this.#at++
       return first
     }
     return this.#long()
@@ -54,7 +53,10 @@ export class Reader {
   /** So many bytes: a view into what is read. */
   take(length: number): Uint8Array {
     if (length > this.left) throw cutOff()
-    return decoding.readUint8Array(this.#decoder, length)
+    const { buffer, byteOffset } = this.#bytes
+    const taken = new Uint8Array(buffer, byteOffset + this.#at, length)
+    this.#at += length
+    return taken
   }
 
   /** All that is left: a view into what is read. */
@@ -75,20 +77,17 @@ export class Reader {
   }
 
   #long(): number {
-    const start = this.#decoder.pos
-    const number = this.#read()
-    // Eight bytes hold 56 bits. lib0 itself reads on for as long as bytes say "more follows".
-    if (this.#decoder.pos - start <= 8 && Number.isSafeInteger(number)) return number
-    throw new WireError("bad-message", "a number is above 2^53 - 1")
-  }
-
-  #read(): number {
-    try {
-      return decoding.readVarUint(this.#decoder)
-    } catch {
-      // lib0 throws for nothing else here: the bytes end too early, or the number is too large.
-      throw cutOff()
+    const start = this.#at
+    let number = 0
+    for (let scale = 1; ; scale *= 0x80) {
+      const byte = this.byte()
+      number += (byte & 0x7f) * scale
+      if (byte < 0x80) break
+      if (number > Number.MAX_SAFE_INTEGER) throw cutOff()
     }
+    // Eight bytes hold 56 bits.
+    if (this.#at - start <= 8 && Number.isSafeInteger(number)) return number
+    throw new WireError("bad-message", "a number is above 2^53 - 1")
   }
 }
 
@@ -124,6 +123,21 @@ export class Writer {
   finish(): Uint8Array {
     return encoding.toUint8Array(this.#encoder)
   }
+}
+
+/** `head` and then `bytes` after their length, as a Writer has it, in one array of just that size. */
+export function withLength(head: readonly number[], bytes: Uint8Array): Uint8Array {
+  const { length } = bytes
+  let at = head.length + 1
+  for (let rest = length; rest > 0x7f; rest >>>= 7) at++
+  const all = new Uint8Array(at + length)
+  all.set(bytes, at)
+  at = 0
+  for (const number of head) all[at++] = number
+  let rest = length
+  for (; rest > 0x7f; rest >>>= 7) all[at++] = 0x80 | (rest & 0x7f)
+  all[at] = rest
+  return all
 }
 
 /** The text that `bytes` spell in UTF-8. Throws WireError "bad-message" where they do not. */

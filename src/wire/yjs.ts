@@ -23,7 +23,7 @@ import {
   tokenBytes,
   type Unreadable,
 } from "./relay.ts"
-import { Reader, Writer } from "./varints.ts"
+import { Reader, Writer, withLength } from "./varints.ts"
 
 const sync = 0
 const awareness = 1
@@ -183,13 +183,13 @@ function encode(message: ToYjs): Uint8Array {
 export function encodeShared(message: Exclude<ToYjsReplica, Denied>): Uint8Array {
   switch (message.kind) {
     case "step1":
-      return new Writer().uint(sync).uint(step1).bytes(message.vector).finish()
+      return withLength([sync, step1], message.vector)
     case "step2":
-      return new Writer().uint(sync).uint(step2).bytes(message.update).finish()
+      return withLength([sync, step2], message.update)
     case "update":
-      return new Writer().uint(sync).uint(update).bytes(message.update).finish()
+      return withLength([sync, update], message.update)
     case "awareness":
-      return new Writer().uint(awareness).bytes(encodeRows(message.rows)).finish()
+      return withLength([awareness], encodeRows(message.rows))
   }
 }
 
