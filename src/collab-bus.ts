@@ -129,6 +129,11 @@ export function reachOf(bus: MessageBus): Reach {
   throw unknownBus()
 }
 
+/** How often a relay on a bus is to see whether it delivers; undefined for as often as usual. */
+export function probeMsOf(bus: MessageBus): number | undefined {
+  return bus instanceof RedisMessageBus ? bus.probeMs : undefined
+}
+
 /** One more server on a bus. Throws one sentence for a bus that was not made here. */
 export function joinBus(bus: MessageBus, options: BusOptions): Bus {
   if (isOurs(bus)) return bus.join(options)

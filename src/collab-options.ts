@@ -5,11 +5,10 @@
  * never taken for set. A role comes from a token, from the program, or from the default it chose.
  */
 import type { MessageBus } from "./collab-bus.ts"
-import { type RelayLimits, type RelayOptions, relayDefaults, relayOptions } from "./relay/limits.ts"
+import { type RelayOptions, relayDefaults, relayOptions } from "./relay/limits.ts"
 import type { AskIdentity } from "./relay/relay.ts"
 import type { Identity, Role } from "./service.ts"
-import { createTokens, type TokenKey } from "./tokens.ts"
-import { WireError } from "./wire/error.ts"
+import { askingBy, createTokens, type TokenKey } from "./tokens.ts"
 
 /** The options of a relay. Batching, rates and back-pressure are on unless they are turned off. */
 export interface RelayChoice {
@@ -28,7 +27,7 @@ export interface RelayChoice {
   readonly jwtSecret?: string
   /** Or with the keys at this address. */
   readonly jwks?: string
-  readonly limits?: Partial<RelayLimits>
+  readonly limits?: Partial<RelayOptions>
 }
 
 /** How a far end comes. */
@@ -85,7 +84,11 @@ function check(choice: RelayChoice): void {
       problems.push(`${name}: is not of type ${kind}`)
     }
   }
-  const { defaultRole, jwtSecret, jwks } = choice
+  const { defaultRole, jwtSecret, jwks, snapshotRequestTimeoutMs: timeoutMs } = choice
+  const isTime =
+    typeof timeoutMs !== "number" || (Number.isSafeInteger(timeoutMs) && timeoutMs >= 0)
+  if (!isTime) problems.push("snapshotRequestTimeoutMs: is not a whole number from 0")
+  if (typeof jwks === "string" && !isSafe(jwks)) problems.push("jwks: is not an https address")
   if (defaultRole !== undefined && !roles.includes(defaultRole)) {
     problems.push(`defaultRole: is not one of ${roles.join(", ")}`)
   }
@@ -98,8 +101,21 @@ function check(choice: RelayChoice): void {
   if (problems.length > 0) throw new Error(problems.join("\n"))
 }
 
+/** Whether nobody on the way can put other keys in place of those at `url`. */
+function isSafe(url: string): boolean {
+  if (!URL.canParse(url)) return false
+  const { protocol, hostname } = new URL(url)
+  const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(hostname)
+  return protocol === "https:" || (protocol === "http:" && isHere)
+}
+
+const visitNames: readonly string[] = ["role", "hasSnapshot", "token", "dialect"]
+
 /** Throws an Error that names what of `visit` is none: a misspelt role must not be one that may write. */
-export function checkVisit({ role, dialect }: Visit): void {
+export function checkVisit(visit: Visit): void {
+  const unknown = Object.keys(visit).find((name) => !visitNames.includes(name))
+  if (unknown !== undefined) throw new Error(`${unknown}: there is no such option of a connection`)
+  const { role, dialect } = visit
   if (role !== undefined && !roles.includes(role)) {
     throw new Error(`role: is not one of ${roles.join(", ")}`)
   }
@@ -121,16 +137,7 @@ export function identitiesOf(
   const identify = createTokens({ key, audience: "quartet", issuer: undefined, now })
   const usual = defaultRole ?? (identify === undefined ? "editor" : undefined)
   return {
-    ask(token, answer) {
-      if (identify === undefined) return queueMicrotask(() => answer(undefined))
-      identify(token).then(answer, (thrown: unknown) =>
-        answer(
-          thrown instanceof WireError
-            ? thrown
-            : new WireError("internal", "the token could not be looked at"),
-        ),
-      )
-    },
+    ask: askingBy(identify),
     of({ role = usual, senderId }) {
       if (role === undefined) return undefined
       // The program vouches for the name: who bears it is one user.

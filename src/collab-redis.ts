@@ -7,22 +7,28 @@
  * made anew by themselves.
  */
 import { randomBytes } from "node:crypto"
-import { type Bus, type BusOptions, createRedisBus, type Knocked, knockAt } from "./bus/bus.ts"
+import {
+  type Bus,
+  type BusOptions,
+  createRedisBus,
+  type Knocked,
+  knockAt,
+  waitOf,
+} from "./bus/bus.ts"
 import type { ConnectionState, MessageBus, MessageBusMetrics, Reach } from "./collab-bus.ts"
 import { systemClock } from "./collab-clock.ts"
-import { placeOf, type RedisBusChoice, type RedisPlace } from "./collab-redis-options.ts"
+import { type RedisBusChoice, type RedisSettings, settingsOf } from "./collab-redis-options.ts"
 import { added, nothingDone, RedisSeat } from "./collab-redis-seat.ts"
 import { relayDefaults } from "./relay/limits.ts"
 import type { Undo } from "./service.ts"
 
 export type { RedisBusChoice }
 
-const firstWaitMs = 100
-const longestWaitMs = 5_000
+const after = (ms: number, work: () => void): Undo => systemClock.after(ms, work)
 
 export class RedisMessageBus implements MessageBus {
   readonly serverId: string | undefined
-  readonly #place: RedisPlace
+  readonly #settings: RedisSettings
   readonly #seats = new Set<RedisSeat>()
   /** What seats that were given up have done. */
   #past = nothingDone
@@ -35,7 +41,7 @@ export class RedisMessageBus implements MessageBus {
 
   /** Throws one sentence for an option that there is not, or a value that is none. */
   constructor(choice: RedisBusChoice) {
-    this.#place = placeOf(choice)
+    this.#settings = settingsOf(choice)
     this.serverId = choice.serverId
   }
 
@@ -83,13 +89,17 @@ export class RedisMessageBus implements MessageBus {
     }
   }
 
+  get probeMs(): number | undefined {
+    return this.#settings.probeMs
+  }
+
   get reach(): Reach {
     const activeSubscriptions = this.getMetrics().activeSubscriptions
     return { configured: true, connected: this.isConnected(), activeSubscriptions }
   }
 
   join(options: BusOptions): Bus {
-    const { urls, secret, queueMessages, queueBytes } = this.#place
+    const { place, reconnect, secret, queueMessages, queueBytes } = this.#settings
     const { parcelBytes } = relayDefaults
     const limits = { busQueueMessages: queueMessages, busQueueBytes: queueBytes, parcelBytes }
     const seat: RedisSeat = new RedisSeat({
@@ -97,11 +107,12 @@ export class RedisMessageBus implements MessageBus {
       connect: () =>
         createRedisBus({
           ...options,
-          urls,
+          ...place,
+          reconnect,
           secret,
           limits,
           random: (length) => randomBytes(length),
-          after: (ms, work) => systemClock.after(ms, work),
+          after,
         }),
       left: (figures) => {
         this.#seats.delete(seat)
@@ -115,19 +126,20 @@ export class RedisMessageBus implements MessageBus {
 
   /** Asks until Redis lets us in. Throws where it refuses, or where `disconnect` came first. */
   async #knock(life: number): Promise<void> {
-    for (let waitMs = firstWaitMs; ; waitMs = Math.min(2 * waitMs, longestWaitMs)) {
-      const found = await this.#within<Knocked>((resolve) => knockAt(this.#place.urls, resolve))
+    const { place, reconnect } = this.#settings
+    for (let tries = 0; ; tries++) {
+      const found = await this.#within<Knocked>((resolve) => knockAt({ ...place, after }, resolve))
       this.#check(life)
       if (found === undefined || found.kind === "open") return
       this.#attempts++
-      if (found.kind === "refused") {
+      if (found.kind !== "away") {
         this.#state = "disconnected"
-        throw new Error(`Redis refuses the login: ${found.why}`)
+        const what = found.kind === "refused" ? "Redis refuses the login" : "tls: cannot be used"
+        throw new Error(`${what}: ${found.why}`)
       }
       this.#state = "error"
-      await this.#within<undefined>((resolve) =>
-        systemClock.after(waitMs, () => resolve(undefined)),
-      )
+      const waitMs = waitOf(reconnect, tries, randomBytes(1)[0] ?? 0)
+      await this.#within<undefined>((resolve) => after(waitMs, () => resolve(undefined)))
       this.#check(life)
     }
   }

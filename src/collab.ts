@@ -14,6 +14,7 @@ import {
   joinBus,
   type MessageBus,
   type MessageBusMetrics,
+  probeMsOf,
   reachOf,
   serverIdOf,
 } from "./collab-bus.ts"
@@ -85,6 +86,7 @@ export class StatelessCollabRelay {
   readonly #former = new WeakSet<SocketLike>()
   readonly #openLfcc: (of: Opening) => AnyLine
   readonly #openYjs: (of: Opening) => AnyLine
+  readonly #features: string
   readonly #queue: (() => void)[] = []
   #isAtWork = false
   #isWoken = false
@@ -118,6 +120,7 @@ export class StatelessCollabRelay {
       options: limits,
       anonymous: "off",
       denied: [],
+      probeMs: probeMsOf(this.#messageBus),
       // What was here a moment ago, before a restart, may be on its way back (RL40).
       marksUnknownUntil: clock.now() + limits.orphanHoldMs,
     })
@@ -143,8 +146,6 @@ export class StatelessCollabRelay {
     this.#features = settings.features
     relay.tick(clock.now())
   }
-
-  readonly #features: string
 
   /** Connects its bus. Time passes for it from here on, or from its first connection. */
   async initialize(): Promise<void> {

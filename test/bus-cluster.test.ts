@@ -276,3 +276,45 @@ test("RL67 a master that is new is a reconnect of all rooms", { skip }, async (t
   await eventually(() => heard.every(({ length }) => length === 1))
   assert.equal((await shardChannels(fourth, taggedName(moving))).length, 1)
 })
+
+test("RL67 RL116 over a cluster, too, those with another prefix share nothing with us", {
+  skip,
+}, async (t) => {
+  const masters = await startCluster(t)
+  const urls = urlsOf(masters)
+  const prefix = "app:"
+  const [ada, bob] = [await joinBus(t, urls, { prefix }), await joinBus(t, urls, { prefix })]
+  const eve = await joinBus(t, urls)
+  const long = "x".repeat(300_000)
+  const shards: unknown[] = []
+  for (const index of masters.keys()) {
+    const room = roomAt(masters, index, "room")
+    const [heard, overheard] = [await heardOn(bob, room), await heardOn(eve, room)]
+    ada.publish(room, bytes(long))
+    assert.equal(await asked<number>((answer) => ada.publish(room, bytes("two"), answer)), 1)
+    await eventually(() => heard.length === 2)
+    assert.deepEqual([heard, overheard], [[long, "two"], []])
+    const seed = room.replace("lfcc:doc:", "lfcc:seed:l/")
+    const claims: (Claim | "away")[] = []
+    for (const [who, bus] of [ada, bob, eve].entries()) {
+      claims.push(await asked<Claim>((answer) => bus.claim(seed, `${who}`, 10_000, answer)))
+    }
+    assert.deepEqual(
+      claims.map((claim) => claim !== "away" && claim.value),
+      ["0", "0", "2"],
+    )
+  }
+  for (const master of masters) shards.push(...(await shardChannels(master, "app:doc:*")))
+  assert.equal(shards.length, 3)
+  // A slot that moves is told under our name for what was in it.
+  const room = roomAt(masters, 0, "other")
+  const [from, to] = masters
+  assert.ok(from !== undefined && to !== undefined)
+  const gaps: (string | undefined)[] = []
+  const heard = await heardOn(bob, room)
+  bob.onGap((channel) => gaps.push(channel))
+  await move(room, from, to)
+  await eventually(() => gaps.includes(room))
+  assert.equal(await asked<number>((answer) => ada.publish(room, bytes("moved"), answer)), 1)
+  await eventually(() => heard.includes("moved"))
+})

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { type AddressInfo, createServer } from "node:net"
+import { type AddressInfo, createServer, type Socket } from "node:net"
 import { createInterface } from "node:readline"
 import { type TestContext, test } from "node:test"
-import type { Bus, Claim } from "../src/bus/bus.ts"
+import { type Bus, type Claim, type Knocked, knockAt } from "../src/bus/bus.ts"
 import { eventually } from "./harness.ts"
 import {
   asked,
@@ -113,6 +113,27 @@ test("RL60 a Redis that accepts and says nothing is given up after 15 s, and tri
   works.get(100)?.()
   await eventually(() => accepted === 4)
   assert.equal(bus.state, "away")
+})
+
+test("RL60 who asks a Redis that accepts and says nothing is told so after 15 s", async (t) => {
+  const lines: Socket[] = []
+  const server = createServer((line) => lines.push(line)).listen(0, "127.0.0.1")
+  await once(server, "listening")
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo // a TCP server has no path
+  const works = new Map<number, () => void>()
+  const after = (ms: number, work: () => void) => {
+    works.set(ms, work)
+    return () => works.delete(ms)
+  }
+  const told: Knocked[] = []
+  knockAt({ urls: [`redis://127.0.0.1:${port}`], after }, (knocked) => told.push(knocked))
+  await eventually(() => lines.length === 2)
+  const ended = lines.map((line) => once(line.resume(), "close"))
+  works.get(15_000)?.()
+  assert.deepEqual(told, [{ kind: "away", why: "it does not answer" }])
+  await Promise.all(ended)
+  assert.equal(told.length, 1)
 })
 
 test("RL60 a Redis that is held up holds up the end for two seconds at most", {

@@ -8,6 +8,7 @@ import {
   extractDocId,
   generateClientId,
   type RelayChoice,
+  type SocketLike,
   StatelessCollabRelay,
   type Visit,
 } from "../src/collab.ts"
@@ -162,5 +163,22 @@ export class Client {
       .flatMap((each) => (each.type === "BATCH" ? (each["messages"] as Frame[]) : [each])) // frames, by the codec
       .filter(({ type }) => type === "CRDT_UPDATE")
       .map((each) => each["bytesB64"])
+  }
+}
+
+/** A socket of nobody's making. */
+export class Strange implements SocketLike {
+  readonly said: string[] = []
+  readyState = 1
+  bufferedAmount = 0
+  closed: number | undefined
+
+  send(data: string | Uint8Array): void {
+    this.said.push(String(data))
+  }
+
+  close(code?: number): void {
+    this.closed = code
+    this.readyState = 3
   }
 }

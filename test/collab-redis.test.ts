@@ -258,9 +258,36 @@ test("RL116 refuses options of a Redis bus that there are not, each by its name,
       "redisUrl: is not like redis://HOST:6379 or rediss://USER:PASSWORD@HOST",
     ],
     [
-      { redisUrl: "redis://localhost", reddisUrl: "", tls: {}, queueBytes: -1, busSecret: "short" },
-      "reddisUrl: there is no such option of a bus over Redis\ntls: is not of type boolean\n" +
+      { redisUrl: "redis://localhost", reddisUrl: "", tls: 1, queueBytes: -1, busSecret: "short" },
+      "reddisUrl: there is no such option of a bus over Redis\ntls: is not true, false or an object\n" +
         "queueBytes: is not a whole number from 0\nbusSecret: must have at least 32 bytes",
+    ],
+    [
+      { redisUrl: "redis://localhost", tls: { ca: 1, pfx: "" }, channelPrefix: "a {b}" },
+      "channelPrefix: is not 1 to 128 characters, such as app:doc:, without spaces and braces\n" +
+        "tls.ca: is not PEM, as a text or a buffer, or an array of such\n" +
+        "tls.pfx: there is no such option of TLS",
+    ],
+    [
+      {
+        redisUrl: "redis://localhost",
+        presencePrefix: 1,
+        probeMs: 0,
+        reconnect: { delayMs: 0, jitter: 2, retries: 1 },
+      },
+      "presencePrefix: is not of type string\nprobeMs: is not a whole number from 100 to 60000\n" +
+        "reconnect.delayMs: is not a whole number from 1 to 600000\n" +
+        "reconnect.jitter: is not between 0 and 1\n" +
+        "reconnect.retries: there is no such option of reconnecting",
+    ],
+    [
+      { redisUrl: "redis://localhost", reconnect: { delayMs: 2, maxDelayMs: 1 } },
+      "reconnect.maxDelayMs: is below delayMs",
+    ],
+    [undefined, 'createRedisAdapter wants options, such as { redisUrl: "redis://HOST:6379" }'],
+    [
+      "redis://localhost",
+      'createRedisAdapter wants options, such as { redisUrl: "redis://HOST:6379" }',
     ],
     [
       { redisUrl: "redis://localhost", clusterNodes: ["host:1", "http://:secret@host"] },

@@ -2,7 +2,7 @@
  * Replicas of a document that is no Yjs document, for the servers of a fleet: the content is a set
  * of words, so changes may come twice and in any order, and a snapshot is all of them.
  */
-import type { OpaqueMembership } from "../src/relay/opaque-rooms.ts"
+import type { OpaqueMembership } from "../src/relay/opaque-membership.ts"
 import type { OpaqueOutlet } from "../src/relay/replica.ts"
 import { type Code, WireError } from "../src/wire/error.ts"
 import type { ToOpaque } from "../src/wire/relay.ts"
@@ -36,6 +36,9 @@ export class OpaqueFleetReplica {
   /** Whether it answers what it is asked. */
   isSilent = false
   server: FleetServer | undefined
+  /** Whether it asked to be told which of its changes were accepted, and those that were. */
+  hearsAcks = false
+  readonly acknowledged: unknown[] = []
   #membership: OpaqueMembership | undefined
   #life = 0
 
@@ -61,7 +64,7 @@ export class OpaqueFleetReplica {
       behind: false,
       hasBatches: false,
       hearsSeeds: true,
-      hearsAcks: false,
+      hearsAcks: this.hearsAcks,
       send: (message) => setImmediate(() => life === this.#life && this.#hear(message)),
       close: (code) =>
         setImmediate(() => {
@@ -94,7 +97,8 @@ export class OpaqueFleetReplica {
   write(word: string): void {
     this.words.add(word)
     const update = utf8.to.encode(word)
-    this.#say((membership) => membership.update({ update, ref: undefined, ts: 8 }))
+    const ref = this.hearsAcks ? word : undefined
+    this.#say((membership) => membership.update({ update, ref, ts: 8 }))
   }
 
   show(state: string): void {
@@ -155,6 +159,8 @@ export class OpaqueFleetReplica {
         }
         return
       case "ack":
+        if (message.ref !== undefined) this.acknowledged.push(message.ref)
+        return
       case "error":
       case "batch":
         return

@@ -13,7 +13,7 @@ import { RedisBus, type RedisOptions } from "../src/bus/redis.ts"
 import { Seal } from "../src/bus/seal.ts"
 import { Log } from "../src/log.ts"
 import type { Answer } from "../src/service.ts"
-import { eventually, temporaryDirectory } from "./harness.ts"
+import { eventually, lastingPort, temporaryDirectory } from "./harness.ts"
 import { findRedis } from "./needs.ts"
 
 /** Why a test is skipped; false where there is a redis-server. */
@@ -96,14 +96,8 @@ export class Redis {
   }
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo // a TCP server has no path
-  server.close()
-  await once(server, "close")
-  return port
-}
+/** A port of a Redis, which may be killed and begun anew. */
+export const freePort = lastingPort
 
 /** A Redis that runs, with further settings as words: `--requirepass`, `secret`. */
 export async function startRedis(t: TestContext, ...words: string[]): Promise<Redis> {

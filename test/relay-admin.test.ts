@@ -9,6 +9,7 @@ import { WebsocketProvider } from "y-websocket"
 import * as Y from "yjs"
 import {
   eventually,
+  fleet,
   launch,
   type Start,
   type Started,
@@ -148,9 +149,14 @@ test("RL103 shows a room's replicas, holders and state, and says what a request 
     return JSON.parse(text)
   }
   for (;;) if ((await room("notes")).state === "open") break
-  const { trackedBytes, ...notes } = await room("notes")
-  assert.deepEqual(notes, { name: "notes", kind: "yjs", replicas: 1, holders: 1, state: "open" })
+  const { trackedBytes, editsPerSecond, bytesPerSecond, ...notes } = await room("notes")
+  const roles = { viewer: 0, editor: 1, admin: 0 }
+  const standing = { holders: 1, roles, servers: 0, state: "open" }
+  assert.deepEqual(notes, { name: "notes", kind: "yjs", replicas: 1, ...standing })
   assert.ok(trackedBytes > 1)
+  // One change in the last ten seconds, or none where they are over.
+  assert.ok(editsPerSecond === 0.1 || editsPerSecond === 0, `${editsPerSecond}`)
+  assert.equal(typeof bytesPerSecond, "number")
   assert.equal((await room("blank")).state, "blank")
   const told = async (path: string, init: RequestInit = {}) => {
     const { status, text } = await asks(server, path, { bearer: adminToken, ...init })
@@ -259,6 +265,69 @@ test("RL103 a message of an admin reaches Hocuspocus replicas of its room and no
   assert.equal(plain.heard.slice(before).filter((each) => each.includes("saving")).length, 0)
   const long = await post(server, "message", { room: "notes", text: "x".repeat(65_537) })
   assert.equal(long.status, 400)
+})
+
+test("RL103 a message of an admin goes to a room that only another server has, and once to one that several have", async (t) => {
+  const [here, there, third] = await fleet(t, 3, { relayAdminToken: adminToken })
+  assert.ok(here !== undefined && there !== undefined && third !== undefined)
+  const heard: string[] = []
+  const visit = (server: Started, who: string, name: string) => {
+    const provider = new HocuspocusProvider({
+      url: `${server.ws}/hocuspocus`,
+      name,
+      token: "anyone",
+      onStateless: ({ payload }) => heard.push(`${who}: ${payload}`),
+    })
+    t.after(() => provider.destroy())
+    return provider
+  }
+  const providers = [
+    visit(there, "ada", "notes"),
+    visit(third, "bob", "notes"),
+    visit(third, "cleo", "plans"),
+  ]
+  await eventually(() => providers.every(({ synced }) => synced))
+  for (const server of [here, there]) {
+    assert.equal((await post(server, "message", { room: "notes", text: "saving" })).status, 204)
+  }
+  await eventually(() => heard.length === 4)
+  await post(here, "message", { room: "plans", text: "over" })
+  await eventually(() => heard.includes("cleo: over"))
+  assert.deepEqual(heard.sort(), [
+    "ada: saving",
+    "ada: saving",
+    "bob: saving",
+    "bob: saving",
+    "cleo: over",
+  ])
+})
+
+test("RL103 RL146 the fullest rooms are shown first, of either kind", async (t) => {
+  const server = await startServer(t, { relayAdminToken: adminToken })
+  for (let n = 0; n < 101; n++) await enters(t, server, `small${n}`)
+  const socket = () => new WebSocket(`${server.ws}/collab/full?senderId=ada`)
+  const ends = [socket(), socket()]
+  t.after(() => {
+    for (const end of ends) end.terminate()
+  })
+  const listed = async () => JSON.parse((await asks(server, "rooms", { bearer: adminToken })).text)
+  let seen = await listed()
+  while (seen.total < 102 || seen.rooms[0].replicas < 2) seen = await listed()
+  const [first] = seen.rooms
+  assert.deepEqual([first.name, first.kind, seen.rooms.length], ["full", "opaque", 100])
+})
+
+test("RL103 whose token names all rooms governs them all, and who may not is told what it takes", async (t) => {
+  const server = await startServer(t, withTokens)
+  const overAll = await token({ sub: "ada", room: ["*"], role: "admin" })
+  const overTeam = await token({ sub: "tim", room: "team/*", role: "admin" })
+  assert.equal((await post(server, "revoke", { sub: "eve" }, overAll)).status, 204)
+  assert.equal((await post(server, "deny", { pattern: "old/*", on: true }, overAll)).status, 204)
+  const { status, text } = await post(server, "revoke", { sub: "eve" }, overTeam)
+  assert.equal(status, 403)
+  assert.match(text, /for who governs all rooms/)
+  const long = await post(server, "message", { room: "a", text: "x".repeat(65_537) })
+  assert.match(long.text, /at most 65536 characters/)
 })
 
 test("RL126 RL103 an admin deletes the copy of a room", async (t) => {

@@ -58,6 +58,14 @@ test("RL87 bytes count too, answers to asks do not, and a minute of it is the en
   await world.joins()
   ends[0].step2(doc)
   assert.equal(ends[0].line.held, 0)
+  const socket = world.socket()
+  socket.token("filled", "")
+  await world.settle()
+  socket.step1("filled", new Y.Doc())
+  socket.says("filled", { kind: "update", update: typed(authored(6), "x") })
+  await world.joins(new Y.Doc(), { room: "filled" })
+  socket.says("filled", { kind: "step2", update: Y.encodeStateAsUpdate(doc) })
+  assert.equal(socket.line.held, 0)
   const writer = authored(5)
   ends[0].update(typed(writer, "z".repeat(70_000)))
   assert.equal(ends[0].line.held, 1)
@@ -85,6 +93,14 @@ test("RL89 the tenth frame within ten seconds that cannot be read closes, and no
   await world.settle()
   for (let n = 0; n < 10; n++) socket.utters(Uint8Array.of(5, 1))
   assert.equal(socket.code, "bad-message")
+
+  const slow = world.comes()
+  for (let n = 0; n < 5; n++) slow.utters("text")
+  await world.pass(9_900)
+  for (let n = 0; n < 4; n++) slow.utters("text")
+  assert.equal(slow.code, undefined)
+  slow.utters("text")
+  assert.equal(slow.code, "bad-message")
 })
 
 test("RL89 an answer that is none is dropped, and its asker is served elsewhere", async () => {
@@ -111,6 +127,23 @@ test("RL90 a change over the limit is refused, and closes nobody else", async ()
   assert.equal(ends[1].code, undefined)
 })
 
+test("RL90 on Hocuspocus a change over the limit ends its address, and no other of the socket", async () => {
+  const { world } = await room(1, { frameLimitBytes: 1_000 })
+  const socket = world.socket()
+  for (const address of ["notes", "plans"]) socket.token(address, "")
+  await world.settle()
+  socket.news()
+  const doc = authored(5)
+  socket.says("notes", { kind: "update", update: typed(doc, "a".repeat(1_000)) })
+  const told = socket.news()
+  assert.equal(told.length, 2)
+  assert.match(told[0] ?? "", /^notes: denied: .*at most 1000 bytes/)
+  assert.match(told[1] ?? "", /^notes: closed: .*at most 1000 bytes/)
+  socket.says("plans", { kind: "update", update: typed(authored(6), "a") })
+  await world.pass(100)
+  assert.deepEqual([socket.news(), socket.code], [["plans: accepted"], undefined])
+})
+
 test("RL91 a full room refuses newcomers, who may come back", async () => {
   const { world } = await room(2, { replicasPerRoom: 2, rooms: 2 })
   assert.throws(() => world.comes(), { code: "too-many" })
@@ -135,6 +168,9 @@ test("RL91 over its room's rate writers rest in equal shares, and who writes lit
     sent.set(end, (sent.get(end) ?? 0) + update.length)
     end.update(update)
   }
+  // Within its room's rate nobody rests, however much it says at once.
+  write(elsewhere, 5_000)
+  assert.equal(elsewhere.line.held, 0)
   let rests = 0
   for (let n = 0; n < 200; n++) {
     write(first, 1_000)
@@ -192,14 +228,31 @@ test("RL93 a dry run counts what each limit would have done, and does nothing", 
     frameLimitBytes: 100,
     idsPerConnection: 1,
     stepsPerMinute: 1,
+    rooms: 1,
+    addressesPerSocket: 1,
+    pendingAddresses: 1,
   })
   world.comes()
+  const alone = await world.joins(authored(1, "y"), { room: "second" })
+  for (let n = 0; n < 3; n++) alone.step1(authored(1, "y"))
+  assert.equal(alone.given.filter(({ kind }) => kind === "step2").length, 4)
+  const socket = world.socket()
+  for (const room of ["third", "fourth"]) socket.token(room, "")
+  await world.settle()
+  assert.deepEqual([...world.relay.rooms.keys()], ["notes", "second", "third", "fourth"])
   for (let n = 0; n < 5; n++) ends[0].update(typed(authored(5 + n), "a".repeat(200)))
   for (let id = 0; id < 3; id++) ends[0].shows(row(id, 1))
   for (let n = 0; n < 3; n++) ends[1].step1(authored(1))
   const { refused, presenceRefused, rateLimited } = world.relay.counts
   assert.deepEqual([ends[0].code, ends[0].line.held], [undefined, 0])
-  assert.equal(refused.counts.get("full"), 1)
+  await world.pass(200)
+  const shown = ends[1].heard.flatMap((told) => (told.kind === "awareness" ? told.rows : []))
+  assert.deepEqual(
+    shown.map(({ id }) => id),
+    [0, 1, 2],
+  )
+  // A room with too many in it, three rooms too many, and an address too many.
+  assert.equal(refused.counts.get("full"), 5)
   assert.equal(refused.counts.get("too-big"), 5)
   assert.equal(presenceRefused.counts.get("ids"), 2)
   assert.ok(rateLimited > 0)
@@ -222,7 +275,7 @@ test("RL104 RL105 the first change leaves in the same turn, what follows with it
   assert.equal(ends[1].take().length, 1)
 })
 
-test("RL106 from four replicas on a window is one frame, and nobody is sent only its own", async () => {
+test("RL106 RL107 from four replicas on a window is one frame, and nobody is sent only its own", async () => {
   const { world, ends } = await room(5)
   const docs = ends.map((_, n) => authored(20 + n))
   ends[4]!.update(typed(docs[4]!, "opens the window")) // there are five
@@ -232,6 +285,40 @@ test("RL106 from four replicas on a window is one frame, and nobody is sent only
   const told = ends.map((end) => end.news())
   assert.deepEqual(told, [["update 111"], ["update 000"], ...Array(3).fill(["update 000111"])])
   assert.equal(ends[2]!.given.at(-1), ends[3]!.given.at(-1), "one object for all alike")
+})
+
+test("RL106 three replicas are sent each change, and with more than eight writers all are sent the same", async () => {
+  /** What the first and the last of so many hear when so many write within one window. */
+  const hear = async (replicas: number, writers: number) => {
+    const { world, ends } = await room(replicas)
+    ends.at(-1)?.update(typed(authored(99), "opens the window"))
+    for (const end of ends) end.take()
+    for (const [n, end] of ends.slice(0, writers).entries())
+      end.update(typed(authored(20 + n), "x"))
+    await world.pass(20)
+    return [ends[0]?.news(), ends.at(-1)?.news()]
+  }
+  const xs = (count: number) => [`update ${"x".repeat(count)}`]
+  assert.deepEqual(await hear(3, 2), [xs(1), [...xs(1), ...xs(1)]])
+  assert.deepEqual(await hear(4, 2), [xs(1), xs(2)])
+  assert.deepEqual(await hear(12, 8), [xs(7), xs(8)])
+  assert.deepEqual(await hear(12, 9), [xs(9), xs(9)])
+})
+
+test("RL43 RL107 a change with a hole before it is sent as it came, merged with none, one object for all", async () => {
+  const { world, ends } = await room(5)
+  const docs = [authored(30), authored(31), authored(32)] as const
+  ends[4]!.update(typed(docs[0], "opens the window")) // there are five
+  for (const end of ends) end.take()
+  const whole = typed(docs[1], "whole")
+  typed(docs[2], "never sent")
+  const late = typed(docs[2], "late")
+  ends[0].update(whole)
+  ends[1].update(late)
+  await world.pass(20)
+  const updates = [whole, late].map((update) => ({ kind: "update", update }))
+  assert.deepEqual(ends[2]!.heard, updates) // there are five
+  assert.equal(ends[2]!.given.at(-1), ends[3]!.given.at(-1))
 })
 
 test("RL108 one change is one delivery to each of the others", async () => {

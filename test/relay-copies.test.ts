@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as Y from "yjs"
+import { lackedOf } from "../src/relay/copies-merge.ts"
 import {
   BreakableCopies,
   copiesIn,
@@ -180,6 +181,19 @@ test("RL125 RL122 who comes with something of its own gets what it lacks, and is
   assert.equal(textOf(eve.doc), "old offline")
   await live(world, 6_000, ada, eve)
   assert.equal(await kept(), "old offline")
+})
+
+test("RL125 of a copy up to 256 KiB only what is lacked is given, of a longer one the whole", () => {
+  const limit = 256 * 1024
+  for (const length of [10, limit - 100, limit + 1]) {
+    const doc = documentWith("x".repeat(length))
+    const vector = new Map([[doc.clientID, length]])
+    const bytes = Y.encodeStateAsUpdate(doc)
+    const copy = { kind: "yjs", bytes, vector: Y.encodeStateVector(doc), merges: 0 } as const
+    assert.equal(lackedOf(copy, new Map()), bytes)
+    if (length > limit) assert.equal(lackedOf(copy, vector), bytes)
+    else assert.deepEqual(lackedOf(copy, vector), Uint8Array.of(0, 0))
+  }
 })
 
 test("RL122 a copy merges into what two returning replicas bring, and nothing of any of them is lost", async () => {

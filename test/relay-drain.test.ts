@@ -46,11 +46,18 @@ test("RL114 ends its rooms one after the other, each with its last replica, and 
   const saidOfOpaque = saidOn(fleet, "lfcc:doc:notes")
   const shut = () => [...said, saidOfOpaque].map((kinds) => kinds.includes("shut"))
   // What waits in a window leaves before anybody is sent away.
-  for (const { here } of shared) here.doc.getText("t").insert(0, "last ")
-  typed.write("last")
+  for (const { here } of shared) {
+    // The first leaves at once, the second waits.
+    for (const part of ["st ", "la"]) here.doc.getText("t").insert(0, part)
+  }
+  for (const word of ["first", "last"]) typed.write(word)
   await fleet.settle()
+  assert.deepEqual([shared[0]?.there.text, read.words.has("last")], ["st text", false])
   one.relay.stop()
-  await fleet.settle()
+  // Time passes for who hears it only.
+  one.isHung = true
+  await fleet.pass(50)
+  one.isHung = false
   for (const { there } of shared) assert.equal(there.text, "last text")
   assert.ok(read.words.has("last"))
   await fleet.pass(1_000)

@@ -1,6 +1,7 @@
 /** Asks for content that cross servers: what is lost on the way, and who refuses. For both kinds of rooms. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import * as Y from "yjs"
 import { Log } from "../src/log.ts"
 import { decodeEnvelope, encodeEnvelope, type ToServer } from "../src/wire/bus.ts"
 import { drawing, type FaultHub } from "./fault-hub.ts"
@@ -117,6 +118,27 @@ for (const kind of kinds) {
     assert.deepEqual(fleet.faults, [])
   })
 
+  test(`RL21 asks a holder on this server before one on another, in ${kind.name}`, async () => {
+    const fleet = new Fleet(2, drawing(5))
+    const [one, two] = fleet.servers as [FleetServer, FleetServer]
+    await fleet.pass(500)
+    kind.holder().join(one)
+    await fleet.pass(1_500)
+    const { join, has } = kind.newcomer()
+    join(two)
+    await fleet.pass(1_500)
+    assert.ok(has())
+    const later = kind.newcomer()
+    later.join(two)
+    await fleet.pass(1_500)
+    assert.ok(later.has())
+    assert.deepEqual([...two.relay.counts.requests.counts].sort(), [
+      ["local", 1],
+      ["remote", 1],
+    ])
+    assert.deepEqual(fleet.faults, [])
+  })
+
   test(`RL31 asks a server that refuses again after two seconds, and tells nobody meanwhile that there is nothing, in ${kind.name}`, async () => {
     const fleet = new Fleet(1, drawing(5))
     const [one] = fleet.servers as [FleetServer]
@@ -135,3 +157,27 @@ for (const kind of kinds) {
     assert.deepEqual([...fleet.faults, ...faults], [])
   })
 }
+
+test("RL24 gives a newcomer elsewhere its content whose vector is longer than this server takes of its own", async () => {
+  const fleet = new Fleet(0, drawing(11))
+  const one = fleet.add({ vectorBytes: 16 })
+  const two = fleet.add()
+  const holder = new FleetReplica("holder", 1)
+  holder.doc.getText("t").insert(0, "text")
+  const newcomer = new FleetReplica("newcomer", 2)
+  for (let client = 100; client < 120; client++) {
+    const doc = new Y.Doc()
+    doc.clientID = client
+    doc.getText("t").insert(0, "x")
+    Y.applyUpdate(newcomer.doc, Y.encodeStateAsUpdate(doc), "relay")
+  }
+  await fleet.pass(500)
+  holder.join(one)
+  await fleet.pass(500)
+  newcomer.join(two)
+  await fleet.pass(1_500)
+  assert.ok(newcomer.isSynced)
+  assert.ok(newcomer.text.includes("text"))
+  assert.equal(holder.text, newcomer.text)
+  assert.deepEqual(fleet.faults, [])
+})

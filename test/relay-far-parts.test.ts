@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
+import { Repair } from "../src/relay/repair.ts"
 import { Ring, Rings } from "../src/relay/ring.ts"
 import { Sequence } from "../src/relay/sequence.ts"
 import { type BusMessage, decodeEnvelope, encodeEnvelope } from "../src/wire/bus.ts"
@@ -106,6 +107,25 @@ test("RL52 gives up a hole that is too wide, and what came after it is given", (
   assert.equal(sequence.hear(5_000, 6), true)
   assert.deepEqual(sequence.giveUp(), ["c"])
   assert.deepEqual([sequence.isWhole, sequence.take(5_001, "d", 7)], [true, ["d"]])
+})
+
+test("RL53 asks at once, after 250 ms, at doubled intervals up to 10 s, and from the start for what is new", () => {
+  const repair = new Repair()
+  const askedIn = (from: number, to: number) => {
+    const asked: number[] = []
+    for (let now = from; now < to; now += 10) {
+      if (repair.due(now, new Map(), []).length > 0) asked.push(now - from)
+    }
+    return asked
+  }
+  repair.owe("one")
+  const often = [0, 250, 750, 1_750, 3_750, 7_750]
+  assert.deepEqual(askedIn(0, 60_000), [...often, 15_750, 25_750, 35_750, 45_750, 55_750])
+  assert.ok(repair.isDirty)
+  assert.ok(repair.settle("one"))
+  assert.deepEqual([repair.isDirty, askedIn(60_000, 90_000)], [false, []])
+  repair.owe("one")
+  assert.deepEqual(askedIn(90_000, 100_000), often)
 })
 
 const header = { origin: "a1b2c3d4e5f60718", epoch: 1_780_000_000_000, seq: 5 }

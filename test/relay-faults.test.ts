@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import * as Y from "yjs"
 import { drawing, type Faults, noFaults } from "./fault-hub.ts"
 import { Fleet, FleetReplica, type FleetServer } from "./relay-fleet.ts"
 
@@ -211,6 +212,22 @@ test("RL37 of two who open a new room on two servers at once one may fill it", a
   }
 })
 
+test("RL37 RL56 of two servers that bear one name one grants a new room, and each says so", async () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const fleet = new Fleet(2, drawing(seed), { named: "quartet" })
+    const replicas = fleet.servers.map((server, at) => {
+      const replica = new FleetReplica(`r${at}`, 10 + at)
+      replica.join(server)
+      return replica
+    })
+    await fleet.pass(3_000)
+    const grants = replicas.reduce((sum, replica) => sum + replica.grants, 0)
+    assert.equal(grants, 1)
+    assert.equal(fleet.warnings.length, 2)
+    for (const each of fleet.warnings) assert.match(each, /two servers have one name/)
+  }
+})
+
 test("RL56 RL77 when a server dies nobody who was there stays present, and its frames count no more", async () => {
   const fleet = new Fleet(2, drawing(3))
   const [one, two] = fleet.servers
@@ -223,6 +240,71 @@ test("RL56 RL77 when a server dies nobody who was there stays present, and its f
   fleet.kill(two)
   await fleet.pass(30_000)
   assert.equal(ada.present.size, 0)
+})
+
+test("RL77 a server says every 10 s who is there, so a leave that was lost is made up for", async () => {
+  const fleet = new Fleet(2, drawing(5))
+  const [one, two] = fleet.servers
+  assert.ok(one !== undefined && two !== undefined)
+  const [ada, bob, eve] = [1, 2, 3].map((client) => new FleetReplica(`r${client}`, client))
+  assert.ok(ada !== undefined && bob !== undefined && eve !== undefined)
+  ada.join(one)
+  bob.join(two)
+  eve.join(two)
+  await fleet.pass(1_000)
+  assert.deepEqual([...ada.present.keys()].sort(), [2, 3])
+  fleet.hub.faults = { ...noFaults, drop: 1 }
+  bob.leave("clean")
+  await fleet.pass(100)
+  fleet.hub.faults = noFaults
+  await fleet.pass(10_000)
+  assert.deepEqual([...ada.present.keys()], [3])
+})
+
+test("RL111 health counts rooms where something may be missing, somebody waits, or that are too large to be followed", async () => {
+  const fleet = new Fleet(2, drawing(6), { limits: { vectorBytes: 64 } })
+  const [one, two] = fleet.servers
+  assert.ok(one !== undefined && two !== undefined)
+  const counted = ({ relay }: FleetServer) => {
+    const { dirty, waiting, untracked } = relay.health()
+    return { dirty, waiting, untracked }
+  }
+  const [long, silent, newcomer] = [1, 2, 3].map((client) => new FleetReplica(`r${client}`, client))
+  const [ada, bob] = [4, 5].map((client) => new FleetReplica(`r${client}`, client))
+  assert.ok(long !== undefined && silent !== undefined && newcomer !== undefined)
+  assert.ok(ada !== undefined && bob !== undefined)
+  for (let client = 100; client < 120; client++) {
+    const doc = new Y.Doc()
+    doc.clientID = client
+    doc.getText("t").insert(0, "x")
+    Y.applyUpdate(long.doc, Y.encodeStateAsUpdate(doc), "relay")
+  }
+  silent.doc.getText("t").insert(0, "kept")
+  silent.isSilent = true
+  await fleet.pass(500)
+  long.join(one, "long")
+  silent.join(one, "silent")
+  await fleet.pass(500)
+  newcomer.join(one, "silent")
+  ada.join(one)
+  ada.doc.getText("t").insert(0, "a")
+  await fleet.pass(500)
+  bob.join(two)
+  await fleet.pass(500)
+  assert.deepEqual(counted(one), { dirty: 0, waiting: 1, untracked: 1 })
+  assert.deepEqual(counted(two), { dirty: 0, waiting: 0, untracked: 0 })
+  fleet.hub.faults = { ...noFaults, drop: 1 }
+  ada.doc.getText("t").insert(0, "b")
+  await fleet.pass(100)
+  fleet.hub.faults = noFaults
+  ada.doc.getText("t").insert(0, "c")
+  await fleet.settle()
+  fleet.hub.faults = { ...noFaults, drop: 1 }
+  await fleet.pass(100)
+  assert.deepEqual(counted(two), { dirty: 1, waiting: 0, untracked: 0 })
+  fleet.hub.faults = noFaults
+  await fleet.pass(1_000)
+  assert.deepEqual(counted(two), { dirty: 0, waiting: 0, untracked: 0 })
 })
 
 test("RL92 RL99 who is revoked on one server is closed on the other, and a server that comes later knows", async () => {

@@ -28,12 +28,15 @@ export interface FleetOptions {
   readonly limits?: Partial<RelayOptions>
   /** Of each server, what its clock is ahead. */
   readonly aheadMs?: readonly number[]
+  /** What all of them are called on the bus, by mistake. */
+  readonly named?: string
 }
 
 export class Fleet {
   readonly hub: FaultHub
   readonly servers: FleetServer[] = []
   readonly faults: string[] = []
+  readonly warnings: string[] = []
   now = start
   readonly #options: FleetOptions
   readonly #draw: () => number
@@ -46,27 +49,31 @@ export class Fleet {
     for (let index = 0; index < count; index++) this.add()
   }
 
-  /** One more server. */
-  add(): FleetServer {
+  /** One more server, which may have limits of its own. */
+  add(limits = this.#options.limits ?? {}): FleetServer {
     const name = `server-${++this.#serial}`
     const aheadMs = this.#options.aheadMs?.[this.servers.length] ?? 0
-    const log = new Log("error", (line) => this.faults.push(line))
+    const log = new Log("warn", (line) => {
+      const isWarning = line.includes('"level":"warn"')
+      ;(isWarning ? this.warnings : this.faults).push(line)
+    })
     // Bus time is the same for all, whatever their own clocks say (RL66).
-    const bus = this.hub.join({ server: name, now: () => this.now, log })
+    const server = this.#options.named ?? name
+    const bus = this.hub.join({ server, now: () => this.now, log })
     const relay = new Relay({
       bus,
       log,
-      options: relayOptions(this.#options.limits ?? {}),
+      options: relayOptions(limits),
       anonymous: "editor",
       random: (length) => Uint8Array.from({ length }, () => Math.floor(this.#draw() * 256)),
       wake: () => {},
       denied: [],
       marksUnknownUntil: 0,
     })
-    const server: FleetServer = { name, relay, aheadMs, isUp: true, isHung: false }
-    this.servers.push(server)
+    const added: FleetServer = { name, relay, aheadMs, isUp: true, isHung: false }
+    this.servers.push(added)
     relay.tick(this.now + aheadMs)
-    return server
+    return added
   }
 
   /** It is gone, and tells nobody. */
@@ -100,6 +107,9 @@ export class FleetReplica {
   /** Rows of others that it was told. */
   readonly present = new Map<number, string>()
   grants = 0
+  /** Changes that it sent on this line, and how many of them were accepted. */
+  sent: Uint8Array[] = []
+  accepted = 0
   server: FleetServer | undefined
   isSynced = false
   closed: Code | undefined
@@ -115,7 +125,10 @@ export class FleetReplica {
     this.doc.clientID = client
     this.doc.on("update", (update: Uint8Array, origin: unknown) => {
       if (origin === "relay") return
-      this.#say((membership) => membership.update(update))
+      this.#say((membership) => {
+        this.sent.push(update)
+        membership.update(update)
+      })
     })
   }
 
@@ -133,12 +146,16 @@ export class FleetReplica {
     this.isSynced = false
     this.closed = undefined
     this.present.clear()
+    this.sent = []
+    this.accepted = 0
     const life = ++this.#life
     const outlet: YjsOutlet = {
       behind: false,
       hearsSeeds: true,
       isAcknowledged: false,
-      acknowledge: () => {},
+      acknowledge: (accepted) => {
+        if (accepted && life === this.#life) this.accepted++
+      },
       stateless: () => {},
       notice: (notice) => {
         if (notice.kind === "seed" && notice.granted) this.grants++

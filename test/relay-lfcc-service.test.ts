@@ -323,6 +323,7 @@ test("RL94 lets in by token only, and says why not before it closes", async (t) 
     return [client.heard[0]?.["code"], ended.code]
   }
   assert.deepEqual(await refused(undefined), ["UNAUTHORIZED", 4401])
+  assert.deepEqual(await refused(""), ["UNAUTHORIZED", 4401])
   assert.deepEqual(await refused(await signed({}, secret.toUpperCase())), ["INVALID_TOKEN", 4401])
   assert.deepEqual(await refused(await signed({ docId: "other" })), ["PERMISSION_DENIED", 4403])
   const ada = await connected(
@@ -332,8 +333,17 @@ test("RL94 lets in by token only, and says why not before it closes", async (t) 
   )
   ada.says({ type: "CRDT_UPDATE", senderId: "ada", bytesB64: "AQ==", ref: 1 })
   await ada.first("ACK")
+  const yjs = new WebSocket(`${server.ws}/yjs/notes`, [`bearer.${await signed({})}`])
+  t.after(() => yjs.terminate())
+  const heard: string[] = []
+  yjs.on("message", (data: Buffer) => heard.push(data.toString("latin1")))
+  await once(yjs, "open")
+  const closed = once(yjs, "close")
   clock.turn(61_000)
   assert.equal((await eventually(() => ada.ended)).code, 4401)
+  assert.equal(ada.heard.at(-1)?.["code"], "INVALID_TOKEN")
+  assert.equal((await closed)[0], 4401)
+  assert.equal(heard.at(-1), "\x02\x00\x15the token has expired")
 })
 
 test("RL90 refuses a message that is beyond all limits, and costs nobody else anything", async (t) => {

@@ -241,6 +241,24 @@ test("RL91 slows the senders of a room over its rate, and not those of another",
   assert.equal(bob.all("CRDT_UPDATE").length, 4)
 })
 
+test("RL35 asks a viewer for no editor, and for a viewer only where viewers answer", async () => {
+  for (const viewersAnswer of [false, true]) {
+    const world = new LfccWorld({ viewersAnswer })
+    const editor = await world.brings("ada", { identity: ada })
+    const viewing = (subject: string) => ({
+      identity: { ...ada, subject, role: "viewer" } as const,
+    })
+    const viewer = await world.brings("vic", viewing("vic"))
+    await editor.goes("clean")
+    await world.joins("ida", {}, { identity: { ...ada, subject: "ida" } })
+    await world.pass(500)
+    assert.deepEqual(viewer.all("SNAPSHOT_REQUEST"), [])
+    await world.joins("una", {}, viewing("una"))
+    await world.pass(500)
+    assert.equal(viewer.all("SNAPSHOT_REQUEST").length, viewersAnswer ? 1 : 0)
+  }
+})
+
 test("RL92 believes no viewer that a room is too big", async () => {
   const world = new LfccWorld({ answerLimitBytes: 4, viewersAnswer: true })
   const editor = await world.brings("ada", { identity: ada })
@@ -264,6 +282,8 @@ test("RL93 counts what limits would have done, and does nothing", async () => {
     messagesPerSecond: 1,
     messagesBurst: 1,
     bytesPerSecond: 0,
+    stepsPerMinute: 1,
+    presenceRowsPerRoom: 1,
   })
   const [writer, bob] = [await world.brings("ada"), await world.joins("bob")]
   await writer.writes("AQID")
@@ -271,7 +291,15 @@ test("RL93 counts what limits would have done, and does nothing", async () => {
   await world.pass(100)
   assert.equal(bob.all("CRDT_UPDATE").length, 2)
   assert.equal(writer.held, 0)
-  const { refused, rateLimited } = world.relay.counts
+  for (const end of [writer, bob]) await end.says("PRESENCE", { payload: { n: 1 } })
+  await world.pass(100)
+  assert.deepEqual([writer.all("PRESENCE").length, bob.all("PRESENCE").length], [1, 1])
+  const alone = await world.brings("eve", { room: "other" })
+  alone.take()
+  for (let n = 0; n < 3; n++) await alone.says("SNAPSHOT_REQUEST")
+  assert.equal(alone.all("SNAPSHOT_RESPONSE").length, 3)
+  const { refused, presenceRefused, rateLimited } = world.relay.counts
+  assert.deepEqual([refused.counts.get("steps"), presenceRefused.counts.get("rows")], [2, 1])
   assert.deepEqual(
     [refused.counts.get("full"), refused.counts.get("too-big"), rateLimited > 0],
     [1, 2, true],

@@ -147,6 +147,16 @@ test("RL50 finds a last change that was lost by the beacon", async () => {
   assert.deepEqual([bob.heard, ada.asked], [["a"], 1])
 })
 
+test("RL50 finds it by a second beacon where the first one was lost, too", async () => {
+  const { fleet, ada, bob } = await pair()
+  fleet.hub.faults = { ...noFaults, drop: 1 }
+  ada.write("a")
+  await fleet.pass(5_500)
+  fleet.hub.faults = noFaults
+  await fleet.pass(6_000)
+  assert.deepEqual(bob.heard, ["a"])
+})
+
 test("RL52 makes up for what no ring holds any more by what one holder has", async () => {
   const { fleet, two, ada, bob } = await pair({ limits: { ringBytesPerRoom: 250 } })
   const eve = new OpaqueFleetReplica("eve")

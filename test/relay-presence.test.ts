@@ -107,14 +107,17 @@ test("RL70 a connection introduces eight rows at most, and a room holds so many"
 
 test("RL71 rows that are sent back are dropped, and cost no rate", async () => {
   const { world, ends } = await room(10, { messagesPerSecond: 10, messagesBurst: 20 })
+  const speakers = ends.slice(0, 3)
   const before = world.relay.counts.delivered
   for (let n = 1; n <= 30; n++) {
-    ends[0].shows(row(1, 1 + n, { n }))
+    for (const [at, end] of speakers.entries()) end.shows(row(1 + at, 1 + n, { n }))
     await world.pass(120)
-    for (const end of ends.slice(1)) end.shows(...rows(end))
+    // Each by itself: twenty-five in a second.
+    for (const end of ends.slice(3)) for (const told of rows(end)) end.shows(told)
   }
   await world.pass(200)
-  assert.equal(world.relay.counts.delivered - before, 30 * 9)
+  // The first row goes to nine at once, the other two together to all ten.
+  assert.equal(world.relay.counts.delivered - before, 30 * (9 + 10))
   for (const end of ends) assert.equal(end.line.held, 0)
 })
 
@@ -157,6 +160,22 @@ test("RL74 a number that a client has seen elsewhere is overtaken", async () => 
   ends[0].shows(row(1, 3, { n: 2 }))
   const [next] = rows(ends[1])
   assert.ok((next?.clock ?? 0) > clock + 5_000)
+})
+
+test("RL74 a number more than a day ahead of the time is not followed, one within a day is", async () => {
+  const { world, ends } = await room(2)
+  const dayMs = 24 * 60 * 60_000
+  const time = world.now - Date.UTC(2026, 0, 1)
+  const told = async (n: number) => {
+    await world.pass(100)
+    ends[0].shows(row(1, 1 + n, { n }))
+    return rows(ends[1])[0]?.clock ?? 0
+  }
+  ends[1].shows({ id: 1, clock: time + dayMs + 60_000, state: '{"n":0}' })
+  const next = await told(1)
+  assert.ok(next > 0 && next < time + dayMs, `${next} is told, ${time} is the time`)
+  ends[1].shows({ id: 1, clock: time + dayMs - 60_000, state: '{"n":1}' })
+  assert.ok((await told(2)) > time + dayMs - 60_000)
 })
 
 test("RL75 who says that another is gone is shown that row again, once a second", async () => {

@@ -145,6 +145,16 @@ test("RL23 the n-th answer is to the n-th question, and one that was not asked f
   assert.equal(contentOf(part), "b")
 })
 
+test("RL23 of several questions the first answer is to the first", async () => {
+  const { world, holder } = await filled()
+  const [empty, part] = [await world.joins(authored(5)), await world.joins(authored(6, "6"))]
+  assert.deepEqual(holder.news(), ["step1 {}", "step1 {6:1}"])
+  holder.step2(authored(7, "a"))
+  assert.deepEqual([contentOf(empty), contentOf(part)], ["a", undefined])
+  holder.step2(authored(8, "b"))
+  assert.equal(contentOf(part), "b")
+})
+
 test("RL24 who comes with something is asked for what the others lack, and they get it", async () => {
   const { world, holder, doc } = await filled()
   const copy = authored(2)

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as Y from "yjs"
+import { Access, matches } from "../src/relay/access.ts"
 import { authored, type HocuspocusEnd, identity, RelayWorld, typed } from "./relay-parts.ts"
 
 const editor = identity({ places: ["notes", "plans"] })
@@ -70,6 +71,40 @@ test("RL84 a socket on which nothing is joined is closed, as denied where that w
     [silent, chatty, denied, joined].map(({ code }) => code),
     ["never-joined", "never-joined", "unauthenticated", undefined],
   )
+})
+
+test("RL99 a revocation counts for as long as a token from before it may live, and for no later one", () => {
+  const access = new Access("off", [])
+  const hourMs = 60 * 60_000
+  const entering = (since: number) => () => access.admit(identity({ since }), "notes")
+  access.revoke({ subject: "ada", room: undefined, role: undefined, at: 30 * hourMs })
+  for (let hour = 31; hour <= 54; hour++) {
+    access.revoke({ subject: `user ${hour}`, room: undefined, role: undefined, at: hour * hourMs })
+    assert.throws(entering(30 * hourMs), { code: "forbidden" }, `${hour - 30} hours later`)
+  }
+  assert.doesNotThrow(entering(30 * hourMs + 1))
+})
+
+test("RL94 a pattern names a room whole, its parts in their order and each for itself", () => {
+  const rooms = [
+    "team/plans",
+    "team/",
+    "team",
+    "xteam/plans",
+    "aba",
+    "abba",
+    "abxba",
+    "a-b-c",
+    "a-c-b",
+  ]
+  const named = (pattern: string) => rooms.filter((room) => matches(pattern, room))
+  assert.deepEqual(named("team/*"), ["team/plans", "team/"])
+  assert.deepEqual(named("team"), ["team"])
+  assert.deepEqual(named("ab*ba"), ["abba", "abxba"])
+  assert.deepEqual(named("a*b*c"), ["a-b-c"])
+  assert.deepEqual(named("*plans"), ["team/plans", "xteam/plans"])
+  assert.deepEqual(named("*"), rooms)
+  assert.deepEqual(named(""), [])
 })
 
 test("RL94 who is denied one document keeps the others on its socket", async () => {
@@ -261,13 +296,16 @@ test("RL95 a Yjs replica that hears notices is asked too, and a newer token prol
   assert.match(notice ?? "", /"expiresMs":(29|30)\d{3}/)
   end.notes({ kind: "token", token: "newer" })
   await world.settle()
+  assert.ok(end.news().some((said) => said.includes('"role":"viewer"')))
   assert.equal(end.line.identity?.until, until + 60_000)
   end.update(typed(authored(1), "x"))
   assert.equal(world.relay.counts.refused.counts.get("role"), 1, "its role counts, too")
   world.identities.set("another's", identity({ subject: "eve" }))
   end.notes({ kind: "token", token: "another's" })
+  end.news()
   await world.settle()
   assert.equal(end.code, "forbidden")
+  assert.deepEqual(end.news(), ["denied: the token is another user's"])
 })
 
 test("RL99 who is revoked is out at once, and stays out with tokens from before", async () => {

@@ -29,6 +29,16 @@ test("RL37 of many who come to a new room at once exactly one may fill it", asyn
   assert.equal(world.relay.counts.seedGrants, 1)
 })
 
+test("RL33 what is tracked of a new room starts as the vector of who comes with content", async () => {
+  const world = new RelayWorld()
+  const first = await world.joins(authored(1, "hello"))
+  assert.deepEqual(heardBy(first), ["step2"])
+  await world.joins(new Y.Doc(), { identity: viewer })
+  // Who comes with more is asked for what lies beyond it, and for nothing else.
+  const second = await world.joins(authored(2, "x"))
+  assert.equal(second.told[0], "step1 {1:5}")
+})
+
 test("RL37 no viewer may fill a new room", async () => {
   const world = new RelayWorld()
   const looking = await world.joins(new Y.Doc(), { ...noticing, identity: viewer })

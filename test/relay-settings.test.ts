@@ -16,11 +16,42 @@ const manual = readFileSync(join(root, "docs/operating.md"), "utf8")
 const secret = "a secret of at least thirty-two bytes"
 const tokenKey = { kind: "secret", secret } as const
 
+/** Bytes or ms in one of each. */
+const units = new Map([
+  ["ms", 1],
+  ["s", 1_000],
+  ["days", 24 * 60 * 60_000],
+  ["KiB", 1024],
+  ["MiB", 1024 ** 2],
+  ["GiB", 1024 ** 3],
+])
+
+test("RL9 RL26 RL86 RL104 RL123 RL126 what the rules say of a limit in figures is its default", () => {
+  const text = readFileSync(join(root, "docs/rules.md"), "utf8")
+  const rules = text.split("\n").filter((line) => line.startsWith("- **RL"))
+  const figure = "([\\d,]+)(?: (ms|s|days|KiB|MiB|GiB)\\b)?"
+  const named = new Set<string>()
+  for (const [name, value] of Object.entries(relayDefaults)) {
+    // `5 s (NAME)`, `30 times a minute (NAME)` or `NAME (5 s)`.
+    const before = new RegExp(`${figure}(?: [a-z]+){0,3} \\(\`${name}\`\\)`, "g")
+    const after = new RegExp(`\`${name}\` \\(${figure}`, "g")
+    for (const [said, digits = "", unit = ""] of rules.flatMap((rule) => [
+      ...rule.matchAll(before),
+      ...rule.matchAll(after),
+    ])) {
+      const meant = Number(digits.replaceAll(",", "")) * (units.get(unit) ?? 1)
+      assert.equal(value, meant, `${name}: the rules say "${said}"`)
+      named.add(name)
+    }
+  }
+  assert.ok(named.size >= 24, `only of ${[...named].join(", ")}`)
+})
+
 test("RL100 without a key strangers are admitted on this machine only, or where it was said", () => {
   const starts = (config: Start) => () =>
     createServer({ port: 0, sqliteUri: ":memory:", logLevel: "silent", ...config })
   const open = /the relay would be open to strangers: set JWT_SECRET, .* or say RELAY_ANONYMOUS/
-  for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.org"]) {
+  for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.org", "127.example.org"]) {
     assert.throws(starts({ host }), open, host)
     for (const relayAnonymous of ["off", "viewer", "editor"] as const) {
       assert.doesNotThrow(starts({ host, relayAnonymous }))
@@ -28,7 +59,9 @@ test("RL100 without a key strangers are admitted on this machine only, or where 
     assert.doesNotThrow(starts({ host, tokenKey }))
     assert.doesNotThrow(starts({ host, parts: ["documents"] }))
   }
-  for (const host of ["127.0.0.1", "::1", "localhost"]) assert.doesNotThrow(starts({ host }))
+  for (const host of ["127.0.0.1", "127.0.0.2", "::1", "localhost"]) {
+    assert.doesNotThrow(starts({ host }), host)
+  }
   assert.throws(() => readConfig({ RELAY_ANONYMOUS: "admin" }), /not one of off, viewer, editor/)
 })
 
@@ -125,6 +158,17 @@ test("SV2 the relay's settings are checked, all at once", () => {
   assert.throws(
     () => relayOptions({ romos: 1, rooms: "many" }),
     /romos: there is no such limit\nrooms/,
+  )
+  const several = { RELAY_LIMITS: '{"rooms":-1,"divergent":"x"}', RELAY_COPY_KEY: "short" }
+  assert.throws(
+    () => readConfig(several),
+    (thrown: unknown) => {
+      const told = String(thrown)
+      assert.match(told, /RELAY_COPY_KEY: /)
+      assert.match(told, /RELAY_LIMITS: rooms: -1 is not a whole number from 0/)
+      assert.match(told, /RELAY_LIMITS: divergent: is not one of merge, refuse/)
+      return true
+    },
   )
   assert.throws(() => relayOptions({ copiesRequired: "no" }), /copiesRequired/)
 })

@@ -4,8 +4,10 @@ import { once } from "node:events"
 import { type TestContext, test } from "node:test"
 import { WebSocket } from "ws"
 import { type BusLimits, createBus } from "../src/bus/bus.ts"
+import { MemoryHub } from "../src/bus/memory.ts"
 import { Log } from "../src/log.ts"
 import { Metrics } from "../src/metrics.ts"
+import { healthAnswer } from "../src/server-figures.ts"
 import { eventually, launch, type Started, startServer, temporaryDirectory } from "./harness.ts"
 import { freePort, noRedis, Redis, startRedis } from "./redis-parts.ts"
 
@@ -44,6 +46,24 @@ test("RL111 RL112 health is false while Redis is away and true again after it, a
   assert.equal((await fetch(`${server.url}/ready`)).status, 200)
   await redis.start()
   assert.equal((await healthOf(server, 200))["status"], "healthy")
+})
+
+test("RL111 health is 503 while starting, while stopping, and while a part or the store is ill", () => {
+  const server = "server-1"
+  const probe = { ok: true, roundTripMs: 1, ageMs: 0, failures: 0 }
+  const log = new Log("silent")
+  const { figures: bus } = new MemoryHub().join({ server, now: () => 0, log })
+  const well = { state: "ready", server, isStoreWell: true, probe, bus, relay: undefined } as const
+  const told = (of: object) => {
+    const { status, body } = healthAnswer({ ...well, services: { relay: { ok: true } }, ...of })
+    return [status, JSON.parse(String(body)).status]
+  }
+  assert.deepEqual(told({}), [200, "healthy"])
+  assert.deepEqual(told({ state: "new" }), [503, "starting"])
+  for (const state of ["stopping", "down"]) assert.deepEqual(told({ state }), [503, "draining"])
+  assert.deepEqual(told({ isStoreWell: false }), [503, "degraded"])
+  assert.deepEqual(told({ services: { relay: { ok: false } } }), [503, "degraded"])
+  assert.deepEqual(told({ probe: { ...probe, ok: false } }), [503, "degraded"])
 })
 
 test("RL111 without Redis nothing is missing", async (t) => {

@@ -8,13 +8,31 @@ import type { Log } from "../log.ts"
 import type { Metrics } from "../metrics.ts"
 import type { Answer, Random, Undo } from "../service.ts"
 import { type Knocked, knockAt } from "./knock.ts"
+import type { After } from "./lines.ts"
 import { measureBus } from "./measures.ts"
 import { MemoryHub } from "./memory.ts"
+import {
+  type Pem,
+  type Reconnect,
+  type RedisPlace,
+  type TlsChoice,
+  usualReconnect,
+  waitOf,
+} from "./place.ts"
 import { RedisBus } from "./redis.ts"
 import { RedisDepot } from "./redis-depot.ts"
 import { Seal } from "./seal.ts"
 
-export { type Knocked, knockAt }
+export {
+  type Knocked,
+  knockAt,
+  type Pem,
+  type Reconnect,
+  type RedisPlace,
+  type TlsChoice,
+  usualReconnect,
+  waitOf,
+}
 
 /** That `value` holds `name`. The fence is greater than that of any holder before. */
 export interface Claim {
@@ -129,15 +147,12 @@ export interface DepotEntry {
 }
 
 /** What reaches other processes over Redis. */
-export interface RedisReach {
-  /** Of Redis: `redis://`, or `rediss://` for TLS. Several are a Redis Cluster. */
-  readonly urls: readonly string[]
+export interface RedisReach extends RedisPlace {
   /** With it every message carries a keyed hash. */
   readonly secret: string | undefined
   readonly limits: BusLimits
   readonly random: Random
-  /** Calls `work` once, after so many ms; returns what calls it off. */
-  readonly after: (ms: number, work: () => void) => Undo
+  readonly after: After
 }
 
 /** What reaches other processes. Without `urls` only what shares a hub is reached. */
@@ -146,8 +161,11 @@ export interface Reach extends RedisReach {
 }
 
 /** Makes a bus over Redis whose figures nobody scrapes. Does not wait for a connection. */
-export function createRedisBus(options: BusOptions & RedisReach): CountedBus {
-  return new RedisBus({ ...options, seal: new Seal(options.secret), probed: () => {} })
+export function createRedisBus(
+  options: BusOptions & RedisReach & { readonly reconnect: Reconnect },
+): CountedBus {
+  const { secret, prefix } = options
+  return new RedisBus({ ...options, seal: new Seal(secret, prefix), probed: () => {} })
 }
 
 /** Opens a depot in the Redis at `urls`, with connections of its own. Does not wait for them. */
@@ -169,7 +187,7 @@ export function createBus(options: BusOptions & Reach, hub = new MemoryHub()): C
   const bus =
     urls.length === 0
       ? hub.join(options)
-      : new RedisBus({ ...options, seal: new Seal(secret), probed })
+      : new RedisBus({ ...options, seal: new Seal(secret, options.prefix), probed })
   measureBus(metrics, bus)
   return bus
 }

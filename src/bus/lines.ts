@@ -43,6 +43,9 @@ export interface Lines {
   close(): void
 }
 
+/** Connecting takes no longer, in ms: what is accepted and not served then is given up (RL60). */
+export const openMs = 15_000
+
 /** Calls `work` once, after so many ms; returns what calls it off. */
 export type After = (ms: number, work: () => void) => Undo
 

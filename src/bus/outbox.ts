@@ -5,6 +5,7 @@
  * under way, and what waits is bounded by number and bytes: beyond it the oldest is lost, and told.
  */
 import type { Answer } from "../service.ts"
+import type { BusLimits } from "./bus.ts"
 
 export interface Message {
   readonly channel: string
@@ -19,10 +20,7 @@ export interface OutboxWorld {
   lost(message: Message): void
 }
 
-export interface OutboxLimits {
-  readonly busQueueMessages: number
-  readonly busQueueBytes: number
-}
+export type OutboxLimits = Pick<BusLimits, "busQueueMessages" | "busQueueBytes">
 
 /** Sent and not answered. More wait here than in the library, which knows no oldest. */
 const underWayMessages = 1_000

@@ -6,20 +6,24 @@
  * that ended, or one that is new, ends this life.
  */
 import type { Lines, ScriptInput, Told } from "./lines.ts"
+import type { RedisPlace } from "./place.ts"
 import { RedisLines, type SlotRange } from "./redis-lines.ts"
 import { slotOf, taggedName } from "./slots.ts"
 
 /** Connections to one Redis, or to the cluster that several addresses belong to. Not open yet. */
-export function linesTo(urls: readonly string[], told: Told): Lines {
+export function linesTo(place: RedisPlace, told: Told): Lines {
+  const { urls, prefix, tls } = place
   const [url = ""] = urls
-  return urls.length > 1 ? new RedisCluster(urls, told) : new RedisLines(url, told)
+  return urls.length > 1
+    ? new RedisCluster(place, told)
+    : new RedisLines({ url, prefix, tls }, told)
 }
 
 /** A slot may be on its way while we ask. */
 const triesLimit = 4
 
 export class RedisCluster implements Lines {
-  readonly #urls: readonly string[]
+  readonly #place: RedisPlace
   readonly #told: Told
   readonly #masters = new Map<string, RedisLines>()
   /** The place of the master that has each slot; a hole where none has. */
@@ -29,9 +33,9 @@ export class RedisCluster implements Lines {
   #seed: RedisLines | undefined
   #isOver = false
 
-  /** `urls` are of any of its servers, of which one has to answer. */
-  constructor(urls: readonly string[], told: Told) {
-    this.#urls = urls
+  /** Its addresses are of any of its servers, of which one has to answer. */
+  constructor(place: RedisPlace, told: Told) {
+    this.#place = place
     this.#told = told
   }
 
@@ -107,9 +111,11 @@ export class RedisCluster implements Lines {
   /** The slots, as the first server says that answers. */
   async #ask(): Promise<{ readonly url: string; readonly ranges: readonly SlotRange[] }> {
     let last: unknown
-    for (const url of this.#urls) {
+    const { urls, prefix, tls } = this.#place
+    for (const url of urls) {
       // A seed that ends tells it by what it was asked.
-      const seed = new RedisLines(url, { ...this.#told, ended: () => {} }, "of a cluster")
+      const told = { ...this.#told, ended: () => {} }
+      const seed = new RedisLines({ url, prefix, tls }, told, "of a cluster")
       this.#seed = seed
       try {
         await seed.open()
@@ -133,7 +139,8 @@ export class RedisCluster implements Lines {
       moved: (name) => this.#moved(name),
       ended: (why) => this.#end(why),
     }
-    return new RedisLines(url, told, "of a cluster")
+    const { prefix, tls } = this.#place
+    return new RedisLines({ url, prefix, tls }, told, "of a cluster")
   }
 
   /** Does `work` at the master that has `name`, wherever that is by then. */

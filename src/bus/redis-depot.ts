@@ -9,7 +9,8 @@
 import type { Log } from "../log.ts"
 import { type Answer, guard, type Undo } from "../service.ts"
 import type { Claim, Depot, DepotEntry, TurnWish } from "./bus.ts"
-import { type After, type Lines, sentenceOf } from "./lines.ts"
+import { type After, type Lines, openMs, sentenceOf } from "./lines.ts"
+import { usualReconnect, waitOf } from "./place.ts"
 import { linesTo } from "./redis-cluster.ts"
 import {
   keepScript,
@@ -29,12 +30,8 @@ export interface DepotOptions {
   readonly after: After
 }
 
-const firstWaitMs = 100
-const longestWaitMs = 5_000
 /** Who asks is answered after so long in any case. */
 const answerMs = 2_000
-/** Connecting takes no longer, or is begun anew. */
-const openMs = 15_000
 const silencesLimit = 2
 /** Questions under way at a time; one more is answered "away". */
 const underWayLimit = 10_000
@@ -108,7 +105,7 @@ export class RedisDepot implements Depot {
       moved: ignore,
       ended: (why: string) => this.#lines === lines && this.#end(why),
     }
-    const lines = linesTo(this.#options.urls, told)
+    const lines = linesTo(this.#options, told)
     this.#lines = lines
     this.#callOff = this.#options.after(openMs, () => this.#end("it does not answer"))
     lines.open().then(
@@ -136,7 +133,7 @@ export class RedisDepot implements Depot {
     const { log, after } = this.#options
     if (why !== this.#lastWhy) log.warn("copies away", { why })
     this.#lastWhy = why
-    const waitMs = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(this.#attempts, 10))
+    const waitMs = waitOf({ ...usualReconnect, jitter: 0 }, this.#attempts, 0)
     this.#attempts++
     this.#callOff = after(waitMs, () => this.#connect())
   }

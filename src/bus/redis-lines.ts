@@ -7,6 +7,7 @@
  */
 import { createClient, RESP_TYPES } from "@redis/client"
 import { type Lines, type ScriptInput, sentenceOf, type Told } from "./lines.ts"
+import { nameHere, nameThere, type RedisPlace } from "./place.ts"
 
 /** Slots of a cluster, both ends included, and the master that has them. */
 export interface SlotRange {
@@ -20,7 +21,12 @@ const connectMs = 5_000
 /** So many channels in one command. */
 const batch = 500
 
-function client(url: string) {
+/** One Redis of a place. */
+export interface RedisAddress extends Pick<RedisPlace, "prefix" | "tls"> {
+  readonly url: string
+}
+
+function client({ url, tls }: RedisAddress) {
   return createClient({
     url,
     RESP: 3,
@@ -28,7 +34,11 @@ function client(url: string) {
     // It would want a right that Redis knows by name only since 7.2.
     disableClientInfo: true,
     maintNotifications: "disabled",
-    socket: { reconnectStrategy: false, connectTimeout: connectMs },
+    socket: {
+      reconnectStrategy: false,
+      connectTimeout: connectMs,
+      ...(url.startsWith("rediss:") ? { ...tls, tls: true } : {}),
+    },
   }).withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
 }
 
@@ -37,24 +47,26 @@ type Client = ReturnType<typeof client>
 export class RedisLines implements Lines {
   readonly #told: Told
   readonly #kind: "alone" | "of a cluster"
+  readonly #prefix: string | undefined
   readonly #speaker: Client
   readonly #listener: Client
   #isOver = false
   readonly #hear = (data: Buffer, channel: Buffer): void => {
-    if (!this.#isOver) this.#told.message(channel.toString(), data)
+    if (!this.#isOver) this.#told.message(this.#here(channel.toString()), data)
   }
 
-  constructor(url: string, told: Told, kind: "alone" | "of a cluster" = "alone") {
+  constructor(address: RedisAddress, told: Told, kind: "alone" | "of a cluster" = "alone") {
     this.#told = told
     this.#kind = kind
-    this.#speaker = client(url)
-    this.#listener = client(url)
+    this.#prefix = address.prefix
+    this.#speaker = client(address)
+    this.#listener = client(address)
     for (const each of [this.#speaker, this.#listener]) {
       each.on("error", (thrown: unknown) => this.#end(sentenceOf(thrown)))
       each.on("end", () => this.#end("the connection ended"))
     }
     this.#listener.on("sharded-channel-moved", (channel: unknown) => {
-      if (!this.#isOver) told.moved(String(channel))
+      if (!this.#isOver) told.moved(this.#here(String(channel)))
     })
   }
 
@@ -64,14 +76,15 @@ export class RedisLines implements Lines {
 
   publish(channel: string, data: Uint8Array): Promise<number> {
     const bytes = bufferOf(data)
-    if (this.#kind === "alone") return this.#speaker.publish(channel, bytes)
-    return this.#speaker.sPublish(channel, bytes)
+    const name = this.#there(channel)
+    if (this.#kind === "alone") return this.#speaker.publish(name, bytes)
+    return this.#speaker.sPublish(name, bytes)
   }
 
   async subscribe(channels: readonly string[]): Promise<void> {
     const asked: Promise<void>[] = []
     for (let at = 0; at < channels.length; at += batch) {
-      const some = channels.slice(at, at + batch)
+      const some = channels.slice(at, at + batch).map((channel) => this.#there(channel))
       if (this.#kind === "alone") asked.push(this.#listener.subscribe(some, this.#hear, true))
       // A cluster takes several in one command only where they share a slot.
       else for (const each of some) asked.push(this.#listener.sSubscribe(each, this.#hear, true))
@@ -80,20 +93,23 @@ export class RedisLines implements Lines {
   }
 
   async unsubscribe(channel: string): Promise<void> {
-    if (this.#kind === "alone") await this.#listener.unsubscribe(channel, this.#hear, true)
-    else await this.#listener.sUnsubscribe(channel, this.#hear, true)
+    const name = this.#there(channel)
+    if (this.#kind === "alone") await this.#listener.unsubscribe(name, this.#hear, true)
+    else await this.#listener.sUnsubscribe(name, this.#hear, true)
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    return (await this.#speaker.get(key)) ?? undefined
+    return (await this.#speaker.get(this.#there(key))) ?? undefined
   }
 
   async set(key: string, data: Uint8Array, forMs: number): Promise<void> {
-    await this.#speaker.set(key, bufferOf(data), { expiration: { type: "PX", value: forMs } })
+    const expiration = { type: "PX", value: forMs } as const
+    await this.#speaker.set(this.#there(key), bufferOf(data), { expiration })
   }
 
   async run(script: string, of: ScriptInput): Promise<string> {
-    const input = { keys: [...of.keys], arguments: [...of.arguments] }
+    const keys = of.keys.map((key) => this.#there(key))
+    const input = { keys, arguments: [...of.arguments] }
     return String(await this.#speaker.eval(script, input))
   }
 
@@ -120,6 +136,14 @@ export class RedisLines implements Lines {
   close(): void {
     this.#isOver = true
     for (const each of [this.#speaker, this.#listener]) each.destroy()
+  }
+
+  #there(name: string): string {
+    return nameThere(name, this.#prefix)
+  }
+
+  #here(name: string): string {
+    return nameHere(name, this.#prefix)
   }
 
   #end(why: string): void {

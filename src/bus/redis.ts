@@ -4,15 +4,16 @@
  * What always holds: it is "ready" while all connections stand and Redis has confirmed every
  * subscription; each time it becomes so, a gap is told, since anything may have been missed. What
  * is published meanwhile waits in a bounded queue, the oldest makes room, and its channel is told
- * as a gap. Connections are made anew for ever, after 100 ms, then twice as long, up to 5 s (RL60).
+ * as a gap. Connections are made anew for ever, at first soon, then twice as late each time (RL60).
  */
 import type { Log } from "../log.ts"
 import { type Answer, guard, type Random, type Undo } from "../service.ts"
 import type { BusFigures, BusLimits, Claim, CountedBus } from "./bus.ts"
 import { BusTime } from "./bus-time.ts"
-import { type After, type Lines, sentenceOf } from "./lines.ts"
+import { type After, type Lines, openMs, sentenceOf } from "./lines.ts"
 import { type Message, Outbox } from "./outbox.ts"
 import { Parcels } from "./parcels.ts"
+import { type Reconnect, type RedisPlace, usualReconnect, waitOf } from "./place.ts"
 import { Probes } from "./probes.ts"
 import { linesTo } from "./redis-cluster.ts"
 import { claimScript, putScript, readClaim, renewScript, textOf } from "./redis-scripts.ts"
@@ -20,24 +21,20 @@ import type { Seal } from "./seal.ts"
 import { Subscriptions } from "./subscriptions.ts"
 
 /** What a bus over Redis is made with. */
-export interface RedisOptions {
+export interface RedisOptions extends RedisPlace {
   readonly server: string
-  /** Several are a Redis Cluster, by any of its servers. */
-  readonly urls: readonly string[]
   readonly now: () => number
   readonly after: After
   readonly random: Random
   readonly log: Log
   readonly seal: Seal
   readonly limits: BusLimits
+  /** Left out, after 100 ms, then twice as long, up to 5 s. */
+  readonly reconnect?: Reconnect
   /** The seconds that a probe took. */
   readonly probed: (seconds: number) => void
 }
 
-const firstWaitMs = 100
-const longestWaitMs = 5_000
-/** Connecting and subscribing take no longer, or are begun anew. */
-const openMs = 15_000
 /** What was carried so lately shows that a connection is more than open. */
 const carriedMs = 2_000
 /** What is under way at the end may take so long. */
@@ -204,13 +201,13 @@ export class RedisBus implements CountedBus {
   }
 
   #connect(): void {
-    const { urls, after } = this.#options
+    const { after } = this.#options
     const told = {
       message: (channel: string, data: Uint8Array) => this.#receive(channel, data),
       moved: (channel: string) => this.#renew(channel),
       ended: (why: string) => isOurs() && this.#end(why),
     }
-    const lines = linesTo(urls, told)
+    const lines = linesTo(this.#options, told)
     const isOurs = () => this.#lines === lines
     this.#lines = lines
     this.#callOff = after(openMs, () => this.#end("it does not answer"))
@@ -258,14 +255,13 @@ export class RedisBus implements CountedBus {
     this.#parcels.clear()
     this.#probes.end()
     if (this.#isClosed) return
-    const { log, random, after } = this.#options
+    const { log, random, after, reconnect = usualReconnect } = this.#options
     if (why !== this.#lastWhy) log.warn("bus away", { why })
     this.#lastWhy = why
     const [byte = 0] = random(1)
-    const waitMs = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(this.#attempts, 10))
-    this.#attempts++
     // Servers that lost Redis together do not come back together.
-    this.#callOff = after(waitMs * (0.75 + byte / 512), () => this.#connect())
+    this.#callOff = after(waitOf(reconnect, this.#attempts, byte), () => this.#connect())
+    this.#attempts++
   }
 
   /** Resolves when Redis has it, with how many listened. */

@@ -6,6 +6,7 @@
  * hash ends it: the first 16 bytes of HMAC-SHA-256 over channel, a zero byte and all before it.
  */
 import { createHmac, timingSafeEqual } from "node:crypto"
+import { nameThere } from "./place.ts"
 
 const flagsAt = 2
 const sealed = 2
@@ -13,10 +14,12 @@ const hashBytes = 16
 
 export class Seal {
   readonly #secret: string | undefined
+  readonly #prefix: string | undefined
 
-  /** Without a secret nothing is put on, and nothing asked for. */
-  constructor(secret: string | undefined) {
+  /** Without a secret nothing is put on, and nothing asked for. `prefix` is that of names in Redis. */
+  constructor(secret: string | undefined, prefix?: string) {
     this.#secret = secret
+    this.#prefix = prefix
   }
 
   /** `data` with its hash. */
@@ -45,7 +48,8 @@ export class Seal {
   }
 
   #hash(secret: string, channel: string, body: Uint8Array): Uint8Array {
-    const hmac = createHmac("sha256", secret).update(channel).update("\0").update(body)
+    const name = nameThere(channel, this.#prefix)
+    const hmac = createHmac("sha256", secret).update(name).update("\0").update(body)
     return new Uint8Array(hmac.digest()).subarray(0, hashBytes)
   }
 }

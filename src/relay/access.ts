@@ -86,7 +86,11 @@ export class Access {
   deny(pattern: string, how: "on" | "off"): void {
     if (how === "off") this.#denied.delete(pattern)
     else if (this.#denied.size < denialLimit) this.#denied.add(pattern)
-    else throw new WireError("too-many", `there are ${denialLimit} denied patterns already`)
+    else
+      throw new WireError(
+        "too-many",
+        `there are ${denialLimit} denied patterns already: open one of them first`,
+      )
   }
 }
 

@@ -6,15 +6,16 @@
  * is written only by who holds its claim.
  */
 import type { Bus } from "../bus/bus.ts"
-import { type Act, decodeActs, encodeActs } from "../wire/bus-acts.ts"
+import { decodeActs, encodeActs, type Ruling } from "../wire/bus-acts.ts"
 import type { Group } from "./group.ts"
+import { dropOldest } from "./oldest.ts"
 
 /** What acts need. */
 export interface ActWorld {
   readonly bus: Bus
-  readonly group: Pick<Group, "announce">
+  readonly group: Pick<Group, "announce" | "origin">
   /** Does it here. The same act may come twice. */
-  apply(act: Act): void
+  apply(act: Ruling): void
 }
 
 const key = "lfcc:acts"
@@ -28,7 +29,7 @@ const limit = 11_000
 export class Acts {
   readonly #world: ActWorld
   /** All that still matter, by whom or what they concern. */
-  readonly #kept = new Map<string, Act>()
+  readonly #kept = new Map<string, Ruling>()
   #isWriting = false
   /** Something is not written yet. */
   #isDirty = false
@@ -42,7 +43,7 @@ export class Acts {
   }
 
   /** Done here, by somebody who may. Throws what doing it throws; nobody is told of it then. */
-  do(act: Act): void {
+  do(act: Ruling): void {
     this.#world.apply(act)
     this.#keep(act)
     this.#world.group.announce(act)
@@ -51,7 +52,7 @@ export class Acts {
   }
 
   /** Done on another server. */
-  hear(act: Act): void {
+  hear(act: Ruling): void {
     if (this.#keep(act)) this.#world.apply(act)
   }
 
@@ -61,14 +62,13 @@ export class Acts {
   }
 
   /** False where a newer one of its kind is known. */
-  #keep(act: Act): boolean {
+  #keep(act: Ruling): boolean {
     const place = placeOf(act)
     const known = this.#kept.get(place)
     if (known !== undefined && known.at >= act.at) return false
     this.#kept.delete(place)
     this.#kept.set(place, act)
-    const oldest = this.#kept.keys().next()
-    if (this.#kept.size > limit && oldest.done !== true) this.#kept.delete(oldest.value)
+    dropOldest(this.#kept, limit)
     return true
   }
 
@@ -88,11 +88,11 @@ export class Acts {
   }
 
   #write(): void {
-    const { bus } = this.#world
+    const { bus, group } = this.#world
     if (!this.#isDirty || this.#isWriting || bus.state === "away") return
     this.#isWriting = true
-    bus.claim(claimName, bus.server, claimMs, (claim) => {
-      if (claim === "away" || claim.value !== bus.server) {
+    bus.claim(claimName, group.origin, claimMs, (claim) => {
+      if (claim === "away" || claim.value !== group.origin) {
         this.#isWriting = false
         return
       }
@@ -112,6 +112,6 @@ export class Acts {
   }
 }
 
-function placeOf(act: Act): string {
+function placeOf(act: Ruling): string {
   return act.kind === "revoke" ? `u/${act.subject}/${act.room ?? ""}` : `p/${act.pattern}`
 }

@@ -17,6 +17,8 @@ export class Agenda<T> {
   readonly #wake: Wake
   /** Looked at in the next tick. */
   #awake = new Set<T>()
+  /** Looked at in the tick that reaches its time, which comes before the next slot. */
+  readonly #soon = new Map<T, number>()
   readonly #slots = new Map<number, Set<T>>()
   /** In which slot a thing lies. */
   readonly #places = new Map<T, number>()
@@ -28,11 +30,12 @@ export class Agenda<T> {
 
   /** How many things wait for their time, or to be looked at. */
   get size(): number {
-    return this.#awake.size + this.#places.size
+    return this.#awake.size + this.#soon.size + this.#places.size
   }
 
   /** Something happened to it: look at it within 10 ms. */
   rouse(thing: T): void {
+    this.#soon.delete(thing)
     this.#awake.add(thing)
     this.#wake(10)
   }
@@ -40,6 +43,7 @@ export class Agenda<T> {
   /** It is not to be looked at any more. */
   drop(thing: T): void {
     this.#awake.delete(thing)
+    this.#soon.delete(thing)
     this.#take(thing)
   }
 
@@ -51,19 +55,20 @@ export class Agenda<T> {
     this.#turnTo(Math.floor(now / slotMs))
     const due = this.#awake
     this.#awake = new Set()
-    let isSoon = false
+    for (const [thing, at] of this.#soon) {
+      if (at > now) continue
+      this.#soon.delete(thing)
+      due.add(thing)
+    }
     for (const thing of due) {
       const at = look(thing)
       this.#take(thing)
       if (at === Number.POSITIVE_INFINITY || this.#awake.has(thing)) continue
       if (at >= now + slotMs) this.#lay(thing, Math.floor(at / slotMs))
-      else {
-        isSoon = true
-        this.#awake.add(thing)
-      }
+      else this.#soon.set(thing, at)
     }
     // The steady tick would come too late for it.
-    if (isSoon) this.#wake(10)
+    if (this.#soon.size > 0) this.#wake(10)
   }
 
   #turnTo(slot: number): void {
@@ -72,6 +77,8 @@ export class Agenda<T> {
     if (slot < last || slot - last > jumpSlots) {
       // A clock that jumped: everything is looked at once.
       for (const each of this.#slots.keys()) this.#open(each)
+      for (const thing of this.#soon.keys()) this.#awake.add(thing)
+      this.#soon.clear()
       return
     }
     for (let each = last; each <= slot; each++) this.#open(each)

@@ -63,12 +63,13 @@ export class Asks<O extends Outlet<never>> {
   /** Every replica of the room, the longest here first. */
   readonly #replicas: ReadonlySet<Replica<O>>
   #waiting: Wish<O>[] = []
+  // The next three are undefined while they are empty: of ten thousand rooms most are quiet.
   /** Those to whom an open ask was put. */
-  readonly #busy = new Set<Replica<O>>()
+  #busy: Set<Replica<O>> | undefined
   /** Groups with an open ask for content. */
-  readonly #out = new Map<string, Ask<O>>()
+  #out: Map<string, Ask<O>> | undefined
   /** When the next ask of a group may be put, where it may not at once, and what its asks have used up. */
-  readonly #rests = new Map<string, { from: number; spentUntil: number }>()
+  #rests: Map<string, { from: number; spentUntil: number }> | undefined
 
   constructor(limits: AskLimits, manner: Manner<O>, replicas: ReadonlySet<Replica<O>>) {
     this.#limits = limits
@@ -83,15 +84,13 @@ export class Asks<O extends Outlet<never>> {
 
   /** All wishes that are not fulfilled, those that an ask is out for among them. */
   get wishes(): readonly Wish<O>[] {
+    if (this.#out === undefined) return this.#waiting
     return [...this.#waiting, ...[...this.#out.values()].flatMap(({ wishes }) => wishes)]
   }
 
   /** Whether `replica` has a wish here, waiting or under way. */
   wants(replica: Replica<O>): boolean {
-    const isOfIt = (wish: Wish<O>) => wish.asker === replica
-    return (
-      this.#waiting.some(isOfIt) || [...this.#out.values()].some((ask) => ask.wishes.some(isOfIt))
-    )
+    return this.wishes.some(({ asker }) => asker === replica)
   }
 
   /** Adds a wish. `serve` asks for it. */
@@ -128,6 +127,7 @@ export class Asks<O extends Outlet<never>> {
 
   /** Puts asks for whatever waits and has somebody who may answer. */
   serve(now: number): void {
+    if (this.#waiting.length === 0) return
     const groups = new Map<string, Wish<O>[]>()
     for (const wish of this.#waiting) {
       const group = this.#manner.groupOf(wish)
@@ -136,7 +136,7 @@ export class Asks<O extends Outlet<never>> {
       else others.push(wish)
     }
     for (const [group, wishes] of groups) {
-      if (this.#out.has(group) || (this.#rests.get(group)?.from ?? 0) > now) continue
+      if (this.#out?.has(group) || (this.#rests?.get(group)?.from ?? 0) > now) continue
       this.#ask(group, wishes, now)
     }
   }
@@ -174,12 +174,12 @@ export class Asks<O extends Outlet<never>> {
     this.#waiting = this.#waiting.filter(({ asker }) => asker !== replica)
     for (const ask of replica.asked) if (ask.state === "open") this.#again(replica, ask)
     replica.asked.length = 0
-    this.#busy.delete(replica)
+    this.#settle(replica, undefined)
   }
 
   /** Time-outs (RL26). What timed out waits again: serve it, then ask when the next one is due. */
   tick(now: number): void {
-    for (const replica of [...this.#busy]) {
+    for (const replica of this.#busy === undefined ? [] : [...this.#busy]) {
       for (const ask of replica.asked) {
         if (ask.state === "late" || ask.at + this.#limits.askMs > now) continue
         replica.missed++
@@ -189,20 +189,22 @@ export class Asks<O extends Outlet<never>> {
       }
       this.#settle(replica, undefined)
     }
+    if (this.#rests === undefined) return
     for (const [group, { from, spentUntil }] of this.#rests) {
       if (from <= now && spentUntil <= now) this.#rests.delete(group)
     }
+    if (this.#rests.size === 0) this.#rests = undefined
   }
 
   /** When to look again, in ms since 1970. */
   dueAfter(now: number): number {
     let next = Number.POSITIVE_INFINITY
-    for (const { asked } of this.#busy) {
+    for (const { asked } of this.#busy ?? []) {
       for (const { state, at } of asked) {
         if (state === "open") next = Math.min(next, at + this.#limits.askMs)
       }
     }
-    if (this.#waiting.length === 0) return next
+    if (this.#waiting.length === 0 || this.#rests === undefined) return next
     for (const { from } of this.#rests.values()) if (from > now) next = Math.min(next, from)
     return next
   }
@@ -216,6 +218,7 @@ export class Asks<O extends Outlet<never>> {
     )
     const ask: Ask<O> = { purpose: "content", group, wishes: served, at: now, state: "open" }
     this.#waiting = this.#waiting.filter((wish) => !served.includes(wish))
+    this.#out ??= new Map()
     this.#out.set(group, ask)
     this.#spend(group, now)
     this.#manner.put(holder, ask)
@@ -225,11 +228,13 @@ export class Asks<O extends Outlet<never>> {
   /** However quickly holders answer, a thousand newcomers in a second cost them ten uploads (RL25). */
   #spend(group: string, now: number): void {
     const { gatherMs } = this.#limits
+    this.#rests ??= new Map()
     const spentUntil = Math.max(this.#rests.get(group)?.spentUntil ?? 0, now) + gatherMs
     this.#rests.set(group, { from: spentUntil - (burst - 1) * gatherMs, spentUntil })
   }
 
   #rest(group: string, until: number): void {
+    this.#rests ??= new Map()
     const rest = this.#rests.get(group)
     if (rest !== undefined) rest.from = Math.max(rest.from, until)
     else this.#rests.set(group, { from: until, spentUntil: 0 })
@@ -255,6 +260,7 @@ export class Asks<O extends Outlet<never>> {
 
   #record(replica: Replica<O>, ask: Ask<O>): void {
     replica.asked.push(ask)
+    this.#busy ??= new Set()
     this.#busy.add(replica)
   }
 
@@ -266,8 +272,13 @@ export class Asks<O extends Outlet<never>> {
   }
 
   #settle(replica: Replica<O>, ask: Ask<O> | undefined): void {
-    if (ask !== undefined && this.#out.get(ask.group) === ask) this.#out.delete(ask.group)
-    if (replica.asked.every(({ state }) => state === "late")) this.#busy.delete(replica)
+    if (ask !== undefined && this.#out?.get(ask.group) === ask) {
+      this.#out.delete(ask.group)
+      if (this.#out.size === 0) this.#out = undefined
+    }
+    if (this.#busy === undefined || replica.asked.some(({ state }) => state === "open")) return
+    this.#busy.delete(replica)
+    if (this.#busy.size === 0) this.#busy = undefined
   }
 }
 

@@ -47,7 +47,7 @@ export class Shares<Key> {
   readonly #rate: Rate
   readonly #all: Budget
   /** When each spoke last, and until when what it said is worth its share; the longest silent first. */
-  readonly #speakers = new Map<Key, { readonly at: number; readonly paidUntil: number }>()
+  #speakers: Map<Key, { readonly at: number; readonly paidUntil: number }> | undefined
 
   constructor(rate: Rate, now: number) {
     this.#rate = rate
@@ -59,6 +59,7 @@ export class Shares<Key> {
     const { perSecond } = this.#rate
     if (perSecond === 0) return 0
     const isOver = this.#all.spend(amount, now) > 0
+    this.#speakers ??= new Map()
     const paidUntil = Math.max(this.#speakers.get(key)?.paidUntil ?? 0, now - tickMs)
     this.#speakers.delete(key)
     for (const [each, { at }] of this.#speakers) {
@@ -73,6 +74,6 @@ export class Shares<Key> {
   }
 
   forget(key: Key): void {
-    this.#speakers.delete(key)
+    this.#speakers?.delete(key)
   }
 }

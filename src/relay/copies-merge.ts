@@ -4,7 +4,7 @@
  * What always holds: only short ones are merged or cut, since that keeps everybody waiting.
  */
 import type { Copy } from "./copies.ts"
-import { decodeVector, diffUpdate, emptyVector, mergeUpdates, type Vector } from "./vectors.ts"
+import { diffUpdate, mergeUpdates, type Vector } from "./vectors.ts"
 
 /** A longer one is neither merged nor cut to what is lacked: 477 KB of short inserts take 7 to 19 ms. */
 export const mergeBytes = 256 * 1024
@@ -13,11 +13,6 @@ export const mergeBytes = 256 * 1024
 export function lackedOf(copy: Copy, vector: Vector): Uint8Array {
   if (vector.size === 0 || copy.bytes.length > mergeBytes) return copy.bytes
   return attempted(() => diffUpdate(copy.bytes, vector)) ?? copy.bytes
-}
-
-/** The vector of a Yjs copy. */
-export function vectorOf(bytes: Uint8Array | undefined): Vector {
-  return bytes === undefined ? emptyVector : decodeVector(bytes, Number.POSITIVE_INFINITY)
 }
 
 /** A Yjs copy with a difference; undefined where Yjs cannot read one of the two. */

@@ -11,7 +11,7 @@ import { RoomCopy } from "./copies-room.ts"
 import type { Counts } from "./counts.ts"
 import type { OpaqueReplica } from "./opaque-fan-out.ts"
 import type { OpaqueOutlet } from "./replica.ts"
-import type { RoomWorld } from "./room.ts"
+import type { RoomWorld } from "./rooms.ts"
 
 /** What it needs of its room. */
 export interface OpaqueCopyWorld {
@@ -30,8 +30,6 @@ export interface OpaqueCopyWorld {
 export class OpaqueCopy extends RoomCopy {
   readonly #docId: string
   readonly #counts: Counts
-  /** Wishes whose replicas were sent the copy while holders are silent. */
-  readonly #eased = new WeakSet<Wish<OpaqueOutlet>>()
 
   constructor(world: OpaqueCopyWorld) {
     const { docId, replicas, asks } = world
@@ -78,15 +76,10 @@ export class OpaqueCopy extends RoomCopy {
     outlet.send({ ...message, ...stamp })
   }
 
-  /** Who has the content is silent: the copy is better than nothing, and no answer. */
+  /** Sends it to who wishes for content that holders do not give. */
   ease(wish: Wish<OpaqueOutlet>, now: number): void {
-    if (this.#eased.has(wish)) return
-    const found = this.look(now)
-    if (found === "asked" || found === "away") return
-    this.#eased.add(wish)
-    if (found === "none") return
-    this.#counts.copies.add("given")
-    this.#counts.delivered++
+    const found = this.lookFor(wish, now)
+    if (found === undefined) return
     wish.asker.outlet.send(changeOf(found.bytes, this.#docId, now))
   }
 }

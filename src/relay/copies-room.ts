@@ -6,20 +6,17 @@
  * first. Of servers with one shelf one copies at a time, and looks first what others left. A store
  * that fails delays a newcomer and nothing else. Bytes are kept only while somebody waits for them.
  */
-import type { Copy, CopyKind, CopyShelf } from "./copies.ts"
-import { mergeBytes, merged, vectorOf } from "./copies-merge.ts"
+import type { Copy, CopyAnswer, CopyKind, CopyShelf } from "./copies.ts"
+import { CopyDue, type DueLimits } from "./copies-due.ts"
+import { mergeBytes, merged } from "./copies-merge.ts"
 import { CopyTurn } from "./copies-turn.ts"
 import type { Counts } from "./counts.ts"
+import type { Settle } from "./owed.ts"
 import { spansOf } from "./spans.ts"
-import { advance, covers, encodeVector, isEmptyUpdate, type Vector } from "./vectors.ts"
+import { advance, covers, encodeVector, isEmptyUpdate, type Vector, vectorOf } from "./vectors.ts"
 
-export interface CopyLimits {
+export interface CopyLimits extends DueLimits {
   readonly copyBytes: number
-  readonly copyMs: number
-  /** So long nothing may have changed before a copy is taken, unless changes never pause. */
-  readonly copyQuietMs: number
-  /** So long lies between two copies, unless holders become few. */
-  readonly copyRestMs: number
   readonly askMs: number
 }
 
@@ -57,8 +54,6 @@ type Work =
 
 /** So many differences are merged into a copy before it is taken whole, without what was deleted since. */
 const mergesLimit = 49
-/** Changes that never pause are copied all the same, so long after the first of them. */
-const restlessMs = 60_000
 /** Until the next try where nobody could be asked, or the store did not answer. */
 const againMs = 2_000
 /** A room that was too large is asked again so much later. */
@@ -70,24 +65,22 @@ export class RoomCopy {
   /** Undefined where there is no copy, or it is not known. */
   #head: Head | undefined
   #work: Work = { state: "idle" }
-  /** When something changed that is in no copy: first, and last. */
-  #changed: { readonly first: number; readonly last: number } | undefined
-  #isUrgent = false
+  #settleWith: Settle = () => {}
+  readonly #due: CopyDue
   /** Whoever is here may lack what the copy has. */
   #isOwed = false
   #isAway = false
   #wantsWhole = false
-  #takenAt = Number.NEGATIVE_INFINITY
   readonly #turn: CopyTurn
   /** How often it was looked up: an answer to any look but the last is of no use. */
   #reads = 0
-  #restsUntil = Number.NEGATIVE_INFINITY
-  /** Past it the copy would be deleted as unused before long, although its room lives. */
-  #freshUntil = Number.POSITIVE_INFINITY
+  /** Wishes whose replicas were sent the copy while holders are silent. */
+  #eased: WeakSet<object> | undefined
   #now = 0
 
   constructor(world: CopyWorld) {
     this.#world = world
+    this.#due = new CopyDue(world.options)
     this.#turn = new CopyTurn(world, () => this.#now)
     if (!world.shelf.keeps) this.#found = { state: "none", at: Number.POSITIVE_INFINITY }
   }
@@ -100,6 +93,23 @@ export class RoomCopy {
     if (found.state !== "unread" && !this.#mayReadAgain(now)) return found.state
     this.#read()
     return found.state === "away" ? "away" : "asked"
+  }
+
+  /**
+   * The copy, for a wish that holders do not answer: it is better than nothing, and no answer.
+   * Counts it as given then. Undefined where that was before, or there is none now.
+   */
+  lookFor(wish: object, now: number): Copy | undefined {
+    if (this.#eased?.has(wish)) return undefined
+    const found = this.look(now)
+    if (found === "asked" || found === "away") return undefined
+    this.#eased ??= new WeakSet()
+    this.#eased.add(wish)
+    if (found === "none") return undefined
+    const { counts } = this.#world
+    counts.copies.add("given")
+    counts.delivered++
+    return found
   }
 
   /** Whether the store did not answer when it was asked last. */
@@ -116,7 +126,7 @@ export class RoomCopy {
   given(now: number): void {
     this.#world.counts.copies.add("given")
     this.#isOwed = false
-    this.#freshUntil = now + this.#world.options.copyMs / 2
+    this.#due.used(now)
   }
 
   /** Somebody has the content without having been given the copy: what only that has is still to come. */
@@ -127,13 +137,12 @@ export class RoomCopy {
 
   /** Something in the room is in no copy yet. */
   changed(now: number): void {
-    if (!this.#world.shelf.keeps) return
-    this.#changed = { first: this.#changed?.first ?? now, last: now }
+    if (this.#world.shelf.keeps) this.#due.changed(now)
   }
 
   /** One holder is left: what it has is copied at once. */
   hasten(): void {
-    this.#isUrgent = this.#changed !== undefined
+    this.#due.hasten()
   }
 
   /** An admin deleted it. What is here now makes a new one with the next change. */
@@ -148,19 +157,23 @@ export class RoomCopy {
   }
 
   /** The answer to `ask`, or one that came too late. Throws WireError "bad-message" for what is no update. */
-  took(answer: Uint8Array, version: Uint8Array | undefined, now: number): void {
+  took({ bytes: answer, version, settle }: CopyAnswer, now: number): void {
     this.#now = now
     if (this.#work.state !== "asked") return
     const { beyond, at } = this.#work
     this.#work = { state: "idle" }
-    this.#takenAt = now
+    this.#due.taken(now)
+    this.#settleWith = settle
     if (answer.length > this.#world.options.copyBytes) return this.#tooBig()
     const kind = this.#world.kind()
     const bytes = answer.slice()
     if (kind === undefined || bytes.length === 0) return
     if (kind !== "yjs") return this.#put({ kind, bytes, vector: version?.slice(), merges: 0 }, at)
     const spans = spansOf(bytes)
-    if (isEmptyUpdate(bytes)) return this.#done(at)
+    if (isEmptyUpdate(bytes)) {
+      settle()
+      return this.#due.copied(at)
+    }
     const vector = new Map(vectorOf(beyond))
     advance(vector, spans)
     if (beyond !== undefined) return this.#merge({ bytes, vector }, at)
@@ -183,29 +196,17 @@ export class RoomCopy {
       const until = this.#work.at + options.askMs
       if (now < until) return until
       this.#work = { state: "idle" }
-      this.#restsUntil = now + againMs
+      this.#due.rest(now + againMs)
     }
     if (this.#work.state === "storing") return Number.POSITIVE_INFINITY
     if (now >= this.#turn.renewAt) {
       this.#awaitTurn()
       return Number.POSITIVE_INFINITY
     }
-    if (now >= this.#freshUntil) {
-      this.changed(now - options.copyQuietMs)
-      this.#freshUntil = Number.POSITIVE_INFINITY
-    }
-    if (now >= this.#dueAt) this.#take(now)
+    this.#due.tick(now)
+    if (now >= this.#due.at) this.#take(now)
     const owedAt = this.#isOwed ? now + againMs : Number.POSITIVE_INFINITY
-    return Math.max(Math.min(this.#dueAt, this.#freshUntil, owedAt, this.#turn.renewAt), now + 1)
-  }
-
-  get #dueAt(): number {
-    if (this.#changed === undefined) return Number.POSITIVE_INFINITY
-    const { copyQuietMs, copyRestMs } = this.#world.options
-    if (this.#isUrgent) return this.#restsUntil
-    const { first, last } = this.#changed
-    const quietAt = Math.min(last + copyQuietMs, first + Math.max(restlessMs, copyQuietMs))
-    return Math.max(quietAt, this.#takenAt + copyRestMs, this.#restsUntil)
+    return Math.max(Math.min(this.#due.lookAt, owedAt, this.#turn.renewAt), now + 1)
   }
 
   /** Gives the room what it may lack, once it is read. */
@@ -232,12 +233,12 @@ export class RoomCopy {
       head.merges < mergesLimit
     const beyond = isMerged ? head.vector : undefined
     if (!isKnown || this.#isOwed || !this.#world.ask(beyond, now)) {
-      this.#restsUntil = now + againMs
+      this.#due.rest(now + againMs)
       return
     }
     this.#work = { state: "asked", at: now, beyond }
     this.#turn.use(now)
-    this.#isUrgent = false
+    this.#due.begun()
     this.release()
   }
 
@@ -256,10 +257,10 @@ export class RoomCopy {
 
   #awaitTurn(): void {
     this.#work = { state: "storing" }
-    this.#turn.ask(this.#isUrgent ? "seize" : "wait", (turn) => {
+    this.#turn.ask(this.#due.isUrgent ? "seize" : "wait", (turn) => {
       this.#work = { state: "idle" }
       if (turn === "away") return this.#failed()
-      if (turn === "theirs") this.#restsUntil = this.#now + this.#world.options.copyQuietMs
+      if (turn === "theirs") this.#due.rest(this.#now + this.#world.options.copyQuietMs)
       if (turn === "new") this.#forgetHead()
       this.#world.rouse()
     })
@@ -281,7 +282,7 @@ export class RoomCopy {
         this.#head = headOf(answer)
       }
       // A take that waited for this goes on.
-      this.#restsUntil = Math.min(this.#restsUntil, this.#now)
+      this.#due.resume(this.#now)
       rouse()
     })
   }
@@ -303,7 +304,7 @@ export class RoomCopy {
 
   /** Keeps what was asked for `at` that time. */
   #put(copy: Copy, at: number): void {
-    const { shelf, key, counts, rouse, options } = this.#world
+    const { shelf, key, counts, rouse } = this.#world
     this.#work = { state: "storing" }
     shelf.put(key, copy, (answer) => {
       this.#work = { state: "idle" }
@@ -311,22 +312,17 @@ export class RoomCopy {
       counts.copies.add("taken")
       this.#head = headOf(copy)
       this.#found = { state: "unread" }
-      this.#freshUntil = this.#now + options.copyMs / 2
-      this.#done(at)
+      this.#due.used(this.#now)
+      this.#due.copied(at)
+      this.#settleWith()
       rouse()
     })
-  }
-
-  /** What changed before `at` is in the copy. */
-  #done(at: number): void {
-    const last = this.#changed?.last
-    this.#changed = last !== undefined && last >= at ? { first: last, last } : undefined
   }
 
   /** It cannot be merged: all of it is asked for at once. */
   #takeWhole(): void {
     this.#wantsWhole = true
-    this.#isUrgent = true
+    this.#due.hurry()
     this.#world.rouse()
   }
 
@@ -334,13 +330,13 @@ export class RoomCopy {
     this.#world.counts.copies.add("failed")
     // Another may have the turn by now: then what is there is looked at anew.
     this.#turn.lose()
-    this.#restsUntil = this.#now + againMs
+    this.#due.rest(this.#now + againMs)
     this.#world.rouse()
   }
 
   #tooBig(): void {
     this.#world.counts.copies.add("too-big")
-    this.#restsUntil = this.#now + tooBigMs
+    this.#due.rest(this.#now + tooBigMs)
     this.#world.rouse()
   }
 }

@@ -5,6 +5,7 @@
  * in a later turn; "away" says that nobody could look, and never means that there is none.
  */
 import type { Answer } from "../service.ts"
+import type { Settle } from "./owed.ts"
 
 /** What kind of room a copy is of. "sealed": of a room whose clients encrypt. */
 export type CopyKind = "yjs" | "opaque" | "sealed"
@@ -49,4 +50,12 @@ export const noCopies: CopyShelf = {
   get: (_key, answer) => queueMicrotask(() => answer(undefined)),
   put: (_key, _copy, answer) => queueMicrotask(() => answer("away")),
   remove: (_key, answer) => queueMicrotask(() => answer(false)),
+}
+
+/** What a holder answers that was asked for a copy. */
+export interface CopyAnswer {
+  readonly bytes: Uint8Array
+  readonly version?: Uint8Array | undefined
+  /** To be called once the copy has it. */
+  readonly settle: Settle
 }

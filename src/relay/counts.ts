@@ -41,8 +41,11 @@ export class Counts {
   readonly backpressure = new Tally<"paused" | "coalesced">()
   /** Suspicions that something is missing: a replica's change that came too early, or another server's. */
   readonly gaps = new Tally<"replica" | "hole" | "news" | "difference">()
-  /** Times that other servers were asked for what may be missing. */
-  resyncs = 0
+  /**
+   * What came of asking other servers for what may be missing: they had some of it, or "nothing", or
+   * have to be asked once more.
+   */
+  readonly resyncs = new Tally<"mended" | "nothing" | "unanswered">()
   /** Counted messages of other servers that had come before. */
   duplicates = 0
   /** What servers sent each other to mend them. */

@@ -3,8 +3,7 @@
  *
  * What always holds: nobody gets a change back as the one it sent, though a merge may hold it; what
  * goes to many is one object, so that it is encoded and framed once for all; a merge holds only
- * changes that nothing is missing before; and a change is acknowledged once everyone here was
- * given it (RL120).
+ * changes that nothing is missing before.
  */
 import type { Update } from "../wire/relay.ts"
 import type { Change } from "./batches.ts"
@@ -12,9 +11,15 @@ import type { Counts } from "./counts.ts"
 import type { Replica, YjsOutlet } from "./replica.ts"
 import { mergeUpdates } from "./vectors.ts"
 
-/** A change, and whether its sender waits to hear that it was accepted. */
+/** A change, and what its sender waits for. */
 export interface Spread extends Change<YjsOutlet> {
-  readonly isAwaited: boolean
+  /** "status": to hear that it was accepted; "verdict": the same, once it has the content. */
+  readonly awaits: "nothing" | "status" | "verdict"
+  /**
+   * Of what its sender wrote before: "nothing" where it was just written; an answer holds what others
+   * here may lack ("rest"), or all.
+   */
+  readonly covers: "nothing" | "rest" | "all"
 }
 
 /** From so many replicas on the changes of a window are merged; with more writers than that, for all alike (RL106). */
@@ -34,11 +39,6 @@ export function fanOut(
   counts.batchSize(changes.length)
   if (isMerged) fanOutMerged(changes, replicas, counts)
   else fanOutSingly(changes, replicas, counts)
-  for (const { from, isAwaited } of changes) {
-    if (!isAwaited) continue
-    counts.acks++
-    from?.outlet.acknowledge(true)
-  }
 }
 
 function fanOutSingly(

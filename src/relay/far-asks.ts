@@ -12,7 +12,7 @@ import type { Head } from "../wire/bus-opaque.ts"
 import type { Code } from "../wire/error.ts"
 import type { Ask, Asks } from "./asks.ts"
 import type { Link } from "./link.ts"
-import type { Peer } from "./peer.ts"
+import { isOpen, type Peer } from "./peer.ts"
 import { type Outlet, Replica } from "./replica.ts"
 
 /** Content that a server is given, and its version where it has one; empty for none. */
@@ -87,9 +87,10 @@ const server = { subject: undefined, role: "editor", since: undefined } as const
 
 export class FarAsks<O extends Outlet<never>> {
   readonly #world: FarAskWorld<O>
-  readonly #holders = new Map<string, Proxy<O>>()
+  /** What stands for each server that has content. Like the next, made when another server has the room. */
+  #holders: Map<string, Proxy<O>> | undefined
   /** Those that wait for content from here, by server and by what they call it. */
-  readonly #askers = new Map<string, Map<number | "resync", Replica<O>>>()
+  #askers: Map<string, Map<number | "resync", Replica<O>>> | undefined
 
   constructor(world: FarAskWorld<O>) {
     this.#world = world
@@ -98,14 +99,14 @@ export class FarAsks<O extends Outlet<never>> {
   /** How this server stands has changed. */
   changed(peer: Peer): void {
     const { everyone, asks } = this.#world
-    const isOpen = peer.holders > 0 && !peer.isBlank
-    const proxy = this.#holders.get(peer.origin)
-    if (isOpen && proxy === undefined) {
+    const proxy = this.#holders?.get(peer.origin)
+    if (isOpen(peer) && proxy === undefined) {
       const made = this.#proxyOf(peer)
+      this.#holders ??= new Map()
       this.#holders.set(peer.origin, made)
       everyone.add(made.replica)
-    } else if (!isOpen && proxy !== undefined) {
-      this.#holders.delete(peer.origin)
+    } else if (!isOpen(peer) && proxy !== undefined) {
+      this.#holders?.delete(peer.origin)
       everyone.delete(proxy.replica)
       asks.left(proxy.replica)
     }
@@ -113,6 +114,7 @@ export class FarAsks<O extends Outlet<never>> {
 
   /** Asks whose answers were lost on the way make room for others. */
   tick(): void {
+    if (this.#holders === undefined) return
     for (const { replica, asks } of this.#holders.values()) {
       while (replica.asked.length > lateLimit && replica.asked[0]?.state === "late") {
         replica.asked.shift()
@@ -124,10 +126,10 @@ export class FarAsks<O extends Outlet<never>> {
   /** It has the room no longer. */
   gone({ origin }: Peer): void {
     const { everyone, asks } = this.#world
-    const askers = [...(this.#askers.get(origin)?.values() ?? [])]
-    const proxy = this.#holders.get(origin)
-    this.#holders.delete(origin)
-    this.#askers.delete(origin)
+    const askers = [...(this.#askers?.get(origin)?.values() ?? [])]
+    const proxy = this.#holders?.get(origin)
+    this.#holders?.delete(origin)
+    this.#askers?.delete(origin)
     for (const replica of proxy === undefined ? askers : [...askers, proxy.replica]) {
       everyone.delete(replica)
       asks.left(replica)
@@ -136,7 +138,7 @@ export class FarAsks<O extends Outlet<never>> {
 
   /** Nobody here has the content any more: others are to ask elsewhere. */
   refuse(): void {
-    for (const askers of this.#askers.values()) {
+    for (const askers of this.#askers?.values() ?? []) {
       for (const replica of [...askers.values()]) replica.outlet.close("unavailable", "")
     }
   }
@@ -174,6 +176,7 @@ export class FarAsks<O extends Outlet<never>> {
     { vector, isViewer, give, refuse }: FarReply & { readonly vector: Uint8Array },
   ): "taken" | "known" | "full" {
     const { everyone, asks } = this.#world
+    this.#askers ??= new Map()
     const askers = this.#askers.get(peer.origin) ?? new Map<number | "resync", Replica<O>>()
     if (askers.has(name)) return "known"
     if (askers.size >= askersLimit) return "full"
@@ -207,7 +210,7 @@ export class FarAsks<O extends Outlet<never>> {
     peer: Peer,
     { id, outcome, update, version, heads }: ToServer & { readonly kind: "answer" },
   ): boolean {
-    const proxy = this.#holders.get(peer.origin)
+    const proxy = this.#holders?.get(peer.origin)
     const at = proxy?.asks.findIndex((each) => each.id === id) ?? -1
     if (proxy === undefined || at === -1) return false
     const [put] = proxy.asks.splice(at, 1)

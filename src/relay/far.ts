@@ -13,19 +13,19 @@ import { FarAsks } from "./far-asks.ts"
 import { yjsFarOutlet } from "./far-outlets.ts"
 import type { Group } from "./group.ts"
 import { Link, type Suspicion } from "./link.ts"
+import { type Fate, gathered } from "./owed.ts"
 import type { Peer } from "./peer.ts"
 import type { FarTold } from "./presence.ts"
 import { Repair } from "./repair.ts"
 import type { Replica, YjsOutlet } from "./replica.ts"
 import type { Span } from "./spans.ts"
-import { decodeVector, emptyVector, mergeUpdates, minimum, type Vector } from "./vectors.ts"
+import { emptyVector, mergeUpdates, minimum, type Vector, vectorOf } from "./vectors.ts"
 
 /** What the room gives to its far side. */
 export interface FarWorld {
   readonly key: string
   readonly group: Group
   readonly counts: Counts
-  readonly vectorBytes: number
   readonly asks: Asks<YjsOutlet>
   readonly content: Content
   /** Replicas here, and what stands for other servers. */
@@ -71,6 +71,7 @@ export class Far {
   readonly #asks: FarAsks<YjsOutlet>
   #now: number
   #wasOpen = false
+  /** Infinity while nobody is there to be told. */
   #tableAt: number
 
   constructor(world: FarWorld, now: number) {
@@ -101,10 +102,7 @@ export class Far {
 
   /** Whether some server has a holder of what is in the room. */
   get hasContent(): boolean {
-    for (const { holders, isBlank } of this.#link.peers.values()) {
-      if (holders > 0 && !isBlank) return true
-    }
-    return false
+    return this.#link.hasContent
   }
 
   /** Whether something is missing that nobody has brought yet. */
@@ -112,25 +110,31 @@ export class Far {
     return this.#repair.isDirty
   }
 
+  /** Other servers that have the room. */
+  get servers(): number {
+    return this.#link.peers.size
+  }
+
   /** What all servers with holders have, as they said last: whoever brings what is beyond it helps one of them. */
   get vector(): Vector {
     const vectors: Vector[] = []
     for (const { holders, vector } of this.#link.peers.values()) {
-      if (holders > 0) vectors.push(vector === undefined ? emptyVector : this.#decoded(vector))
+      if (holders > 0) vectors.push(vectorOf(vector))
     }
     return minimum(vectors)
   }
 
-  /** Changes that leave the window. Those from elsewhere are not sent back there. */
-  publish(changes: readonly Spread[]): void {
-    if (this.#link.isAlone) return
+  /** Changes that leave the window. Those from elsewhere are not sent back there. `told`: whether holders elsewhere have all of them. */
+  publish(changes: readonly Spread[], told: (fate: Fate) => void = () => {}): void {
+    if (this.#link.isAlone) return told("lost")
     const own = changes.filter(({ from }) => from !== undefined)
     if (own.length > 1 && own.every(({ isMergeable }) => isMergeable)) {
       const update = mergeUpdates(own.map((change) => change.update))
-      this.#link.count({ kind: "update", update })
+      this.#link.count({ kind: "update", update }, told)
       return
     }
-    for (const { update } of own) this.#link.count({ kind: "update", update })
+    const each = gathered(own.length, told)
+    for (const { update } of own) this.#link.count({ kind: "update", update }, each)
   }
 
   /** A text for the programs in the room. */
@@ -176,10 +180,12 @@ export class Far {
     this.#now = now
     this.#asks.tick()
     const { tracked } = this.#world.content
-    if (now >= this.#tableAt) this.#sayTable(now)
+    if (this.#link.isAlone) this.#tableAt = Number.POSITIVE_INFINITY
+    else if (this.#tableAt === Number.POSITIVE_INFINITY) this.#tableAt = now + tableMs
+    else if (now >= this.#tableAt) this.#sayTable(now)
     if (tracked === undefined) return Math.min(this.#link.tick(now), this.#tableAt)
     const from = this.#repair.due(now, tracked, this.#link.peers.keys())
-    this.#world.counts.resyncs += from.length
+    if (from.length > 0) this.#world.counts.resyncs.add("unanswered", this.#repair.unanswered)
     const { serial } = this.#repair
     if (from.length > 0) {
       const { encoded: vector } = this.#world.content
@@ -195,7 +201,7 @@ export class Far {
   /** Says again who is here: whoever lost us forgets it otherwise (RL77). */
   #sayTable(now: number): void {
     this.#tableAt = now + tableMs
-    if (this.#link.isAlone || this.#link.standing === "away") return
+    if (this.#link.standing === "away") return
     this.#link.say({ kind: "table", rows: this.#world.presence.rows() })
   }
 
@@ -216,6 +222,7 @@ export class Far {
       case "update":
         return bring(message.update, this.#now)
       case "diff":
+        this.#world.counts.resyncs.add(message.update.length === 0 ? "nothing" : "mended")
         if (message.update.length === 0) return this.#passOn(origin, message.serial)
         this.#repair.settle(origin, message.serial)
         this.#world.counts.resyncBytes += message.update.length
@@ -291,7 +298,7 @@ export class Far {
       outgrow,
       link: () => this.#link,
       outlet: yjsFarOutlet,
-      has: (vector) => (this.#decoded(vector).size === 0 ? undefined : vector.slice()),
+      has: (vector) => (vectorOf(vector).size === 0 ? undefined : vector.slice()),
       nextId: () => ++askId,
       // What is in an answer its own vector says.
       heads: () => [],
@@ -320,9 +327,5 @@ export class Far {
       give: (content) => give(content?.update ?? nothing),
       refuse: () => {},
     })
-  }
-
-  #decoded(vector: Uint8Array): Vector {
-    return decodeVector(vector, Math.max(vector.length, this.#world.vectorBytes))
   }
 }

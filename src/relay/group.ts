@@ -43,6 +43,8 @@ export interface GroupWorld {
   readonly log: Log
   readonly counts: Counts
   readonly resyncRoomsPerSecond: number
+  /** Between two messages to ourselves; left out, 2 s. */
+  readonly probeMs?: number | undefined
   /** Something is due within 10 ms. */
   rouse(): void
   /** Another server says what somebody who governs rooms did. */
@@ -93,11 +95,11 @@ export class Group {
   #isDraining = false
 
   constructor(world: GroupWorld) {
-    const { bus, random } = world
+    const { bus, random, probeMs } = world
     this.#world = world
     this.#now = 0
     this.origin = hexOf(random(8))
-    this.#probe = new Probe(bus)
+    this.#probe = new Probe(bus, probeMs)
     this.#ends = [
       bus.subscribe(hello, this.#listener(hello)),
       bus.subscribe(this.#own, this.#listener(this.#own)),
@@ -263,8 +265,8 @@ export class Group {
       return
     }
     if (this.#servers.size >= serverLimit) return
-    for (const [other, server] of this.#servers) {
-      if (server.serverId !== serverId || other === origin) continue
+    const names = [...this.#servers.values()].map((server) => server.serverId)
+    if (serverId === this.#world.bus.server || names.includes(serverId)) {
       this.#world.log.warn("two servers have one name", { serverId })
     }
     this.#servers.set(origin, { serverId, heardAt: this.#now })

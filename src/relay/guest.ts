@@ -3,9 +3,11 @@
  *
  * What always holds: it is sent no row that it introduced; while it is behind nothing is sent, and
  * afterwards the latest of what it missed; so many rows as it was sent it may send back for free.
+ * What most never need is made when it is needed: of ten thousand who are idle it would be megabytes.
  */
 import type { Awareness, Row } from "../wire/relay.ts"
 import type { Counts } from "./counts.ts"
+import { dropOldest } from "./oldest.ts"
 import type { Replica } from "./replica.ts"
 
 const correctionMs = 1_000
@@ -15,19 +17,21 @@ const withdrawnLimit = 100
 /** More rows than that nobody sends back. */
 const echoLimit = 10_000
 
+const none: ReadonlySet<number> = new Set()
+
 export class Guest {
   readonly replica: Replica
-  readonly introduced = new Set<number>()
   /** When it gets the table; undefined once it was given it. */
   tableDueAt: number | undefined
   hasSpoken = false
   readonly #counts: Counts
+  #introduced: Set<number> | undefined
   /** Rows that it introduced and took back: it may show them again. */
-  readonly #withdrawn = new Set<number>()
+  #withdrawn: Set<number> | undefined
   /** Rows that changed while it was behind. */
-  readonly #missed = new Set<number>()
+  #missed: Set<number> | undefined
   /** When it was told that a row is not gone, the oldest first. */
-  readonly #correctedAt = new Map<number, number>()
+  #correctedAt: Map<number, number> | undefined
   #echoes = 0
 
   constructor(replica: Replica, counts: Counts, tableDueAt: number) {
@@ -36,31 +40,49 @@ export class Guest {
     this.tableDueAt = tableDueAt
   }
 
+  /** The rows that are its own. */
+  get introduced(): ReadonlySet<number> {
+    return this.#introduced ?? none
+  }
+
+  introduce(id: number): void {
+    this.#introduced ??= new Set()
+    this.#introduced.add(id)
+  }
+
+  /** A row of its own is gone. */
+  forget(id: number): void {
+    this.#introduced?.delete(id)
+  }
+
   /** Tells what it did not introduce of `all`, which is one message for everybody. */
   tell(all: Awareness): void {
     const { rows } = all
     if (this.replica.outlet.behind) {
+      this.#missed ??= new Set()
       for (const { id } of rows) this.#missed.add(id)
       this.#counts.backpressure.add("coalesced")
       return
     }
-    const isAlike = !rows.some(({ id }) => this.introduced.has(id))
-    const own = isAlike ? rows : rows.filter(({ id }) => !this.introduced.has(id))
+    const { introduced } = this
+    const isAlike = introduced.size === 0 || !rows.some(({ id }) => introduced.has(id))
+    const own = isAlike ? rows : rows.filter(({ id }) => !introduced.has(id))
     if (own.length > 0) this.#send(isAlike ? all : { kind: "awareness", rows: own })
   }
 
   /** Tells the latest of what it missed, if it has drained; "behind" if it has not. */
   catchUp(latest: (id: number) => Row | undefined): "behind" | "done" {
-    if (this.#missed.size === 0) return "done"
+    if (this.#missed === undefined) return "done"
     if (this.replica.outlet.behind) return "behind"
     const rows = [...this.#missed].map(latest).filter((row) => row !== undefined)
-    this.#missed.clear()
+    this.#missed = undefined
     this.tell({ kind: "awareness", rows })
     return "done"
   }
 
   /** Whether it may be told that this row is not gone: at most once a second (RL75). */
   mayBeCorrected(id: number, now: number): boolean {
+    this.#correctedAt ??= new Map()
     const last = this.#correctedAt.get(id) ?? Number.NEGATIVE_INFINITY
     if (now - last < correctionMs) return false
     this.#correctedAt.delete(id)
@@ -71,12 +93,13 @@ export class Guest {
 
   /** It took back a row of its own. */
   withdrew(id: number): void {
+    this.#withdrawn ??= new Set()
     this.#withdrawn.add(id)
     dropOldest(this.#withdrawn, withdrawnLimit)
   }
 
   hasWithdrawn(id: number): boolean {
-    return this.#withdrawn.has(id)
+    return this.#withdrawn?.has(id) === true
   }
 
   /** Whether it may send back so many rows for free; counts them then (RL71). */
@@ -91,20 +114,4 @@ export class Guest {
     this.#counts.delivered++
     this.replica.outlet.send(message)
   }
-}
-
-/** Whether a row may pass from one to the other: the same user or, nameless, the same role. */
-export function isSame(owner: Replica, claimant: Replica): boolean {
-  if (owner.subject !== claimant.subject) return false
-  return owner.subject !== undefined || owner.role === claimant.role
-}
-
-/** Keeps `map` at `limit` entries. */
-export function dropOldest(
-  map: { readonly size: number; keys(): Iterator<number>; delete(key: number): boolean },
-  limit: number,
-): void {
-  if (map.size <= limit) return
-  const oldest = map.keys().next()
-  if (oldest.done !== true) map.delete(oldest.value)
 }

@@ -106,8 +106,8 @@ export class HocuspocusDialect implements Service<FromHocuspocus, ToHocuspocus> 
   #seatFor(socket: Line, address: string): Seat | undefined {
     const { addressesPerSocket, pendingAddresses, limitsDryRun } = this.#relay.options
     const isFull = socket.seats.size >= addressesPerSocket || socket.pending >= pendingAddresses
+    if (isFull) this.#relay.counts.refused.add("full")
     if (isFull && !limitsDryRun) {
-      this.#relay.counts.refused.add("full")
       const reason = `a socket takes ${addressesPerSocket} documents, ${pendingAddresses} not yet admitted`
       socket.connection.send(addressed(address, { kind: "denied", reason }))
       return undefined

@@ -12,7 +12,7 @@ import { type LfccFrame, senderIdBytes } from "../wire/lfcc.ts"
 import { errorCodeOf, type Form, formed, type ToLfcc } from "../wire/lfcc-told.ts"
 import type { ErrorCode, ToOpaque } from "../wire/relay.ts"
 import { Faults } from "./faults.ts"
-import type { OpaqueMembership } from "./opaque-rooms.ts"
+import type { OpaqueMembership } from "./opaque-membership.ts"
 import { Pace } from "./pace.ts"
 import type { Relay } from "./relay.ts"
 import type { OpaqueOutlet } from "./replica.ts"
@@ -132,7 +132,12 @@ export class LfccSession {
     const dueAt = this.#emptySince + this.#relay.options.joinMs
     if (now < dueAt) return Math.min(dueAt, this.#pace.dueAt)
     this.#relay.counts.refused.add("never-joined")
-    this.refuse(new WireError("timed-out", "nothing was joined in time"))
+    this.refuse(
+      new WireError(
+        "timed-out",
+        "nothing was joined in time: send a frame with docId and senderId",
+      ),
+    )
     return Number.POSITIVE_INFINITY
   }
 

@@ -88,6 +88,8 @@ export interface RelayChoices {
   readonly copiesRequired: boolean
   /** While Redis is away: whether newcomers of a room that nobody here has wait, or begin it. */
   readonly outageAnswer: "wait" | "empty"
+  /** What an acknowledgement says of a change: the relay gave it out, or another holder has it. */
+  readonly ackNeeds: "relay" | "holder"
 }
 
 export type RelayOptions = RelayLimits & RelayChoices
@@ -150,23 +152,36 @@ export const relayDefaults: RelayOptions = Object.freeze({
   limitsDryRun: false,
   copiesRequired: true,
   outageAnswer: "wait",
+  ackNeeds: "relay",
 })
 
 /** The choices that are words. */
-const choices = { divergent: ["merge", "refuse"], outageAnswer: ["wait", "empty"] } as const
+const choices = {
+  divergent: ["merge", "refuse"],
+  outageAnswer: ["wait", "empty"],
+  ackNeeds: ["relay", "holder"],
+} as const
 
 /**
  * The options that `given` changes. Throws an Error that names every unknown name and every value
  * of another kind than the default's.
  */
 export function relayOptions(given: Readonly<Record<string, unknown>>): RelayOptions {
+  const problems = problemsOf(given)
+  if (problems.length > 0) throw new Error(problems.join("\n"))
+  return Object.freeze({ ...relayDefaults, ...given })
+}
+
+/** What is wrong with `given`, a sentence each. */
+export function problemsOf(given: Readonly<Record<string, unknown>>): readonly string[] {
   const problems: string[] = []
   const known = new Map<string, unknown>(Object.entries(relayDefaults))
   for (const [name, value] of Object.entries(given)) {
     const usual = known.get(name)
     if (usual === undefined) problems.push(`${name}: there is no such limit`)
-    else if (!isLike(value, usual))
-      problems.push(`${name}: ${JSON.stringify(value)} is no value for it`)
+    else if (!isLike(value, usual)) {
+      problems.push(`${name}: ${JSON.stringify(value)} is not ${wantedInstead(usual)}`)
+    }
   }
   for (const [name, words] of Object.entries(choices)) {
     const value = given[name] ?? words[0]
@@ -174,8 +189,12 @@ export function relayOptions(given: Readonly<Record<string, unknown>>): RelayOpt
       problems.push(`${name}: is not one of ${words.join(", ")}`)
     }
   }
-  if (problems.length > 0) throw new Error(problems.join("\n"))
-  return Object.freeze({ ...relayDefaults, ...given })
+  return problems
+}
+
+function wantedInstead(usual: unknown): string {
+  if (typeof usual === "number") return "a whole number from 0"
+  return typeof usual === "boolean" ? "true or false" : "a word"
 }
 
 function isLike(value: unknown, usual: unknown): boolean {

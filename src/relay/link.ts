@@ -10,7 +10,8 @@ import type { Undo } from "../service.ts"
 import type { Beacon, Envelope, ToRoom, ToServer } from "../wire/bus.ts"
 import type { Counts } from "./counts.ts"
 import type { Group, Member } from "./group.ts"
-import { newPeer, type Peer } from "./peer.ts"
+import { type Fate, fateOf } from "./owed.ts"
+import { isOpen, newPeer, type Peer } from "./peer.ts"
 
 /** What a link needs of its room. */
 export interface LinkWorld {
@@ -32,6 +33,8 @@ export interface LinkWorld {
   gone(peer: Peer): void
   rouse(): void
 }
+
+type Counted = ToRoom & { readonly kind: "update" | "message" | "change" }
 
 export type Suspicion = "hole" | "news" | "difference"
 
@@ -85,6 +88,12 @@ export class Link implements Member {
     return this.#stated.size >= this.#receivers ? "settled" : "opening"
   }
 
+  /** Whether some server has a holder of what is in the room. */
+  get hasContent(): boolean {
+    for (const peer of this.peers.values()) if (isOpen(peer)) return true
+    return false
+  }
+
   /** Nobody else has the room, as far as the bus counts. */
   get isAlone(): boolean {
     return this.#receivers === 0 && this.peers.size === 0
@@ -95,14 +104,18 @@ export class Link implements Member {
     return this.#lastSeq
   }
 
-  /** Says something that is counted: who misses it will notice. Returns its number; 0 where nobody is there. */
-  count(message: ToRoom & { readonly kind: "update" | "message" | "change" }): number {
+  /** Says what who misses it will notice, and what became of it. Returns its number; 0 where nobody is there. */
+  count(message: Counted, told: (fate: Fate) => void = () => {}): number {
+    if (this.isAlone) told("lost")
     if (this.isAlone) return 0
     this.#lastSeq++
     this.activeAt = this.#now
     this.#beaconsDue = 2
     this.#beaconAt = Math.min(this.#beaconAt, this.#now + beaconMs)
-    this.#publish(message, this.#lastSeq)
+    this.#publish(message, this.#lastSeq, (count) => {
+      this.#counted(count)
+      told(fateOf(count, this.peers))
+    })
     return this.#lastSeq
   }
 
@@ -225,16 +238,18 @@ export class Link implements Member {
     const known = this.peers.get(origin)
     if (known !== undefined) return known
     if (this.peers.size >= peerLimit) return undefined
-    const { lastSeq: seq, holders, isBlank } = beacon
-    const peer = newPeer(origin, { epoch, seq }, holders > 0 && !isBlank ? "open" : "blank")
+    const since = { epoch, seq: beacon.lastSeq }
+    const peer = newPeer(origin, since, isOpen(beacon) ? "open" : "blank")
     this.peers.set(origin, peer)
+    // A room that was alone had nothing due.
+    this.#world.rouse()
     return peer
   }
 
   /** It says how it stands. */
   #stand(peer: Peer, epoch: number, beacon: Beacon): void {
     const { holders, isBlank, hash, seal, lastSeq } = beacon
-    const wasOpen = peer.holders > 0 && !peer.isBlank
+    const wasOpen = isOpen(peer)
     const isNewSeal = seal !== peer.seal
     const isMissing = peer.window.hear(epoch, lastSeq) === "missing"
     peer.holders = holders
@@ -242,12 +257,12 @@ export class Link implements Member {
     peer.seal = seal
     peer.hash = hash
     const here = this.#world.standing()
-    const isOther = holders > 0 && !isBlank && hash !== here.hash
+    const isOther = isOpen(peer) && hash !== here.hash
     if (isMissing) this.#world.suspect(peer, "hole")
     else if (isOther && here.isBlank) this.#world.suspect(peer, "news")
     else if (isOther && this.#now - this.activeAt >= quietMs)
       this.#world.suspect(peer, "difference")
-    if (isNewSeal || wasOpen !== (holders > 0 && !isBlank)) this.#world.changed()
+    if (isNewSeal || wasOpen !== isOpen(peer)) this.#world.changed()
   }
 
   #learn(origin: string, message: ToServer & { readonly kind: "state" }): void {

@@ -62,7 +62,10 @@ export function measure(metrics: Metrics, { relay, dialects }: Measured): void {
   counter("remote_messages", "Messages of other servers", () => counts.remoteMessages)
   counter("resync_bytes", "What others sent because it was missing here", () => counts.resyncBytes)
   gauge("rooms_dirty", "Rooms in which something may be missing", () => relay.dirty)
-  counter("resyncs", "Times another server was asked for what may be missing", () => counts.resyncs)
+  tally("resyncs", "Answers of servers that were asked for what may be missing", {
+    label: "result",
+    counts: () => counts.resyncs.counts,
+  })
   counter("duplicates", "Messages of other servers that came twice", () => counts.duplicates)
   counter("unknown_origin", "Messages of servers that are not known", () => counts.unknownOrigins)
   counter("echoes", "Our own messages, come back", () => counts.echoes)

@@ -60,7 +60,7 @@ export class Membership {
 
   /** It sent so many bytes. Returns the ms for which it is not read then, since its room is over its rate (RL91). */
   charge(bytes: number): number {
-    return this.#room.charge(this.replica, bytes, this.#relay.now)
+    return this.#room.occupants.charge(this.replica, bytes, this.#relay.now)
   }
 
   declineSeed(): void {

@@ -10,41 +10,31 @@
 import type { Ask, Asks, Wish } from "./asks.ts"
 import type { Content } from "./content.ts"
 import type { Copy } from "./copies.ts"
-import { lackedOf, vectorOf } from "./copies-merge.ts"
-import type { RoomCopy } from "./copies-room.ts"
+import { lackedOf } from "./copies-merge.ts"
+import type { YjsCopy } from "./copies-yjs.ts"
 import type { Counts } from "./counts.ts"
 import type { Far } from "./far.ts"
 import type { RelayOptions } from "./limits.ts"
+import type { Occupants } from "./occupants.ts"
+import { Patience } from "./patience.ts"
 import type { Replica, YjsOutlet } from "./replica.ts"
 import type { Seeds } from "./seeds.ts"
 import { spansOf } from "./spans.ts"
-import {
-  advance,
-  decodeVector,
-  emptyUpdate,
-  emptyVector,
-  encodeVector,
-  minimum,
-  type Vector,
-} from "./vectors.ts"
+import { advance, emptyUpdate, encodeVector, minimum, type Vector, vectorOf } from "./vectors.ts"
 
 /** The parts of a room that newcomers are served from. */
 export interface NewcomerWorld {
   readonly options: RelayOptions
   readonly counts: Counts
-  readonly replicas: ReadonlySet<Replica>
-  /** Replicas here, and what stands for other servers. */
-  readonly everyone: ReadonlySet<Replica>
+  readonly occupants: Pick<Occupants<YjsOutlet>, "replicas" | "everyone" | "holders">
   /** The room on other servers. */
   readonly far: Pick<Far, "standing" | "hasContent" | "vector" | "stand" | "doubt">
   readonly asks: Asks<YjsOutlet>
   readonly seeds: Seeds
   readonly content: Content
-  readonly copy: RoomCopy
+  readonly copy: YjsCopy
   /** Until then nobody knows which rooms had content a moment ago. */
   readonly marksUnknownUntil: number
-  /** Whether `holder` may be asked on behalf of `asker`. */
-  suits(holder: Replica, asker: Replica): boolean
   /** Asks a replica for what it has beyond what is tracked, or beyond what others have. */
   pull(replica: Replica, now: number, beyond?: Uint8Array): void
 }
@@ -53,49 +43,52 @@ type YjsWish = Wish<YjsOutlet>
 
 export class Newcomers {
   readonly #world: NewcomerWorld
-  /** Wishes whose replicas were told that they wait. */
-  readonly #told = new WeakSet<YjsWish>()
+  readonly #patience: Patience
   /** Wishes that are fulfilled: another answer to them may still come. */
-  readonly #served = new WeakSet<YjsWish>()
-  /** Wishes whose replicas were sent the copy while holders are silent. */
-  readonly #eased = new WeakSet<YjsWish>()
-  /** Since when there is somebody who may answer a wish, in ms since 1970. */
-  readonly #answerableSince = new WeakMap<YjsWish, number>()
+  #served: WeakSet<YjsWish> | undefined
 
   constructor(world: NewcomerWorld) {
     this.#world = world
+    this.#patience = new Patience({
+      ...world,
+      isAnswerable: (asker) => this.isAnswerable(asker),
+    })
   }
 
-  get holders(): number {
-    let count = 0
-    for (const { standing } of this.#world.replicas) if (standing === "holder") count++
-    return count
+  /** Which wishes share an ask: those who come empty, and those who come with something; viewers only where viewers answer them. */
+  groupOf({ asker, has }: YjsWish): string {
+    const part = has === undefined ? "whole" : "part"
+    return this.#world.options.viewersAnswer && !asker.mayWrite ? `${part} for viewers` : part
   }
 
-  /** What a wish says that its replica has. */
-  vectorOf(has: Uint8Array | undefined): Vector {
-    return has === undefined ? emptyVector : decodeVector(has, this.#world.options.vectorBytes)
+  /** Whether `holder` may be asked for the content on behalf of `asker`. */
+  suits(holder: Replica, asker: Replica): boolean {
+    if (holder.isFar && asker.isFar) return false
+    if (holder.standing === "holder") return true
+    const { viewersAnswer } = this.#world.options
+    return holder.standing === "reader" && viewersAnswer && !asker.mayWrite
   }
 
   /** Whether somebody here or elsewhere may answer `asker`. */
   isAnswerable(asker: Replica): boolean {
-    const { everyone, suits } = this.#world
-    for (const each of everyone) if (each !== asker && suits(each, asker)) return true
+    for (const each of this.#world.occupants.everyone) {
+      if (each !== asker && this.suits(each, asker)) return true
+    }
     return false
   }
 
   /** Serves whoever waits, as far as it can be served now. */
   serve(now: number): void {
-    const { asks, content, far, replicas } = this.#world
+    const { asks, content, far, occupants } = this.#world
     if (asks.waiting.length === 0) return
     if (content.tracked === undefined && !far.hasContent) this.#adopt(now)
     for (const wish of asks.waiting) this.#relieve(wish)
     if (content.isThere || far.hasContent) asks.serve(now)
     for (const wish of [...asks.waiting]) {
       // The first who is told that there is nothing has what the next ones ask for.
-      if ((content.isThere && this.holders > 0) || far.hasContent) break
+      if ((content.isThere && occupants.holders > 0) || far.hasContent) break
       // What stands for another server is answered by who has content, or told that nobody has.
-      if (replicas.has(wish.asker) && asks.waiting.includes(wish)) this.#begin(wish, now)
+      if (occupants.replicas.has(wish.asker) && asks.waiting.includes(wish)) this.#begin(wish, now)
     }
     if (content.isThere) asks.serve(now)
   }
@@ -109,25 +102,25 @@ export class Newcomers {
     ask: Ask<YjsOutlet>,
     { update, now }: { readonly update: Uint8Array; readonly now: number },
   ): void {
-    const { asks, everyone, suits, counts } = this.#world
+    const { asks, occupants, counts } = this.#world
     try {
       spansOf(update)
     } catch (thrown) {
       asks.refuse(holder, ask, now)
       throw thrown
     }
-    const isLess = holder.isFar && this.holders > 0
+    const isLess = holder.isFar && occupants.holders > 0
     for (const wish of ask.wishes) {
       const { asker } = wish
-      if (!everyone.has(asker)) continue
-      if (!suits(holder, asker)) {
+      if (!occupants.everyone.has(asker)) continue
+      if (!this.suits(holder, asker)) {
         if (ask.state === "open") asks.wish(wish)
       } else if (isLess) {
         // Somebody here has come to have it, who may have more: that one answers.
         if (ask.state === "open") asks.wish(wish)
         counts.delivered++
         asker.outlet.send({ kind: "update", update })
-      } else if (!this.#served.has(wish)) {
+      } else if (!this.#served?.has(wish)) {
         counts.requests.add(holder.isFar ? "remote" : "local")
         this.#give(wish, update)
       } else {
@@ -141,11 +134,11 @@ export class Newcomers {
 
   /** The answer of another server: who got it has what stood there, and may have more (RL24). */
   #brought(wishes: readonly YjsWish[], update: Uint8Array, now: number): void {
-    const { replicas, far, pull } = this.#world
-    const filled = wishes.filter(({ asker }) => replicas.has(asker) && asker.mayWrite)
+    const { occupants, far, pull } = this.#world
+    const filled = wishes.filter(({ asker }) => occupants.replicas.has(asker) && asker.mayWrite)
     const [first] = filled
     if (first === undefined) return
-    const vector = new Map(minimum(filled.map(({ has }) => this.vectorOf(has))))
+    const vector = new Map(minimum(filled.map(({ has }) => vectorOf(has))))
     advance(vector, spansOf(update))
     this.#found(undefined, vector, now)
     const beyond = encodeVector(minimum([far.vector, vector]))
@@ -168,12 +161,12 @@ export class Newcomers {
 
   /** Someone left, or may no longer write: a grant of its goes on to someone who is here, if any can be told (RL39). */
   lost(replica: Replica, now: number): void {
-    const { seeds, replicas, content, counts, far } = this.#world
+    const { seeds, occupants, content, counts, far } = this.#world
     seeds.left(replica)
-    if (this.holders === 0) content.end()
+    if (occupants.holders === 0) content.end()
     far.stand()
     if (content.isThere || !seeds.isFree) return
-    for (const each of replicas) {
+    for (const each of occupants.replicas) {
       if (!each.mayWrite || each.standing !== "holder" || !each.outlet.hearsSeeds) continue
       if (seeds.ask(each, now) !== "yes") return
       counts.seedGrants++
@@ -183,41 +176,7 @@ export class Newcomers {
 
   /** Closes who has waited too long for holders that do not answer (RL31). Returns when to look again. */
   outwait(now: number): number {
-    const { asks, options, seeds, marksUnknownUntil, copy } = this.#world
-    const { snapshotMs, askMs, orphanHoldMs } = options
-    let next = Number.POSITIVE_INFINITY
-    for (const wish of asks.wishes) {
-      const { asker, since } = wish
-      if (asker.standing !== "newcomer") continue
-      const endsAt = this.#patienceOf(wish, now)
-      if (now >= since + snapshotMs && this.isAnswerable(asker)) this.#ease(wish, now)
-      if (now >= endsAt) asker.outlet.close("unavailable", "who has this document does not answer")
-      else if (now >= since + snapshotMs && !this.#told.has(wish)) {
-        this.#told.add(wish)
-        asker.outlet.notice({ kind: "room", state: "waiting" })
-      }
-      const dues = [
-        endsAt,
-        since + orphanHoldMs,
-        since + snapshotMs,
-        seeds.heldUntil,
-        marksUnknownUntil,
-      ]
-      for (const due of [now + askMs, ...dues]) if (due > now) next = Math.min(next, due)
-    }
-    copy.release()
-    return next
-  }
-
-  /** Until when it waits for those who could answer it; without one it waits on. */
-  #patienceOf(wish: YjsWish, now: number): number {
-    if (!this.isAnswerable(wish.asker) && !this.#world.copy.isAway) {
-      this.#answerableSince.delete(wish)
-      return Number.POSITIVE_INFINITY
-    }
-    const from = this.#answerableSince.get(wish) ?? now
-    this.#answerableSince.set(wish, from)
-    return from + 3 * this.#world.options.snapshotMs
+    return this.#patience.tick(now)
   }
 
   /** Who has the content, and asks again in vain, is told that there is no more (RL36). */
@@ -233,6 +192,7 @@ export class Newcomers {
   #give(wish: YjsWish, update: Uint8Array): void {
     const { asker } = wish
     this.#world.asks.drop(wish)
+    this.#served ??= new WeakSet()
     this.#served.add(wish)
     asker.outlet.send({ kind: "step2", update })
     if (asker.standing !== "newcomer") return
@@ -246,9 +206,9 @@ export class Newcomers {
   /** Nobody here has the content: the first who brings some is believed. */
   #adopt(now: number): void {
     const { asks, counts, copy } = this.#world
-    const { far, replicas } = this.#world
+    const { far, occupants } = this.#world
     const wish = asks.waiting.find(
-      ({ asker, has }) => has !== undefined && asker.mayWrite && replicas.has(asker),
+      ({ asker, has }) => has !== undefined && asker.mayWrite && occupants.replicas.has(asker),
     )
     if (wish === undefined || (far.standing === "opening" && !this.#isLate(wish, now))) return
     const found = copy.look(now)
@@ -257,7 +217,7 @@ export class Newcomers {
     else if (found !== "none") return
     counts.requests.add("empty")
     this.#give(wish, emptyUpdate)
-    this.#found(wish.asker, this.vectorOf(wish.has), now)
+    this.#found(wish.asker, vectorOf(wish.has), now)
     far.doubt()
     copy.changed(now)
     this.filled(now)
@@ -269,7 +229,7 @@ export class Newcomers {
     const { asker, has } = wish
     counts.requests.add("copy")
     copy.given(now)
-    this.#give(wish, lackedOf(found, this.vectorOf(has)))
+    this.#give(wish, lackedOf(found, vectorOf(has)))
     if (asker.mayWrite && content.tracked === undefined) {
       this.#found(asker, vectorOf(found.vector), now)
       if (has !== undefined && !asks.isAsked(asker, "joining")) pull(asker, now)
@@ -277,31 +237,17 @@ export class Newcomers {
     this.filled(now)
   }
 
-  /** Who has it is silent: the copy is better than nothing, and no reason to say "synced". */
-  #ease(wish: YjsWish, now: number): void {
-    const { copy, counts } = this.#world
-    if (this.#eased.has(wish)) return
-    const found = copy.look(now)
-    if (found === "asked" || found === "away") return
-    this.#eased.add(wish)
-    if (found === "none") return
-    counts.copies.add("given")
-    counts.delivered++
-    const update = lackedOf(found, this.vectorOf(wish.has))
-    wish.asker.outlet.send({ kind: "update", update })
-  }
-
   /**
    * Those who have just been given the content have `vector`. What others wrote before they came,
    * brought, or heard meanwhile, they may lack. `asker` is who was given it alone.
    */
   #found(asker: Replica | undefined, vector: Vector, now: number): void {
-    const { content, replicas, asks, pull } = this.#world
+    const { content, occupants, asks, pull } = this.#world
     content.begin(vector, asker)
     this.#world.far.stand()
     const bringing = asks.wishes.filter((wish) => content.isThere || wish.has !== undefined)
     const askers = new Set(bringing.map((wish) => wish.asker))
-    for (const each of replicas) {
+    for (const each of occupants.replicas) {
       if (each === asker || !each.mayWrite) continue
       if (each.hasWritten || askers.has(each)) pull(each, now)
     }
@@ -309,12 +255,13 @@ export class Newcomers {
 
   /** A wish for what nobody is known to have (RL33). */
   #begin(wish: YjsWish, now: number): void {
-    const { options, seeds, content, copy, far } = this.#world
+    const { options, seeds, content, copy, far, occupants } = this.#world
     const { asker, since, has } = wish
+    const isHeld = occupants.holders > 0
     const isLate = this.#isLate(wish, now)
     if (far.standing === "opening" && !isLate) return
-    if (far.standing === "away" && this.holders === 0) return this.#outlast(wish, now)
-    const found = this.holders === 0 ? copy.look(now) : "none"
+    if (far.standing === "away" && !isHeld) return this.#outlast(wish, now)
+    const found = isHeld ? "none" : copy.look(now)
     if (found === "asked") return
     if (found === "away") {
       if (options.copiesRequired || !isLate) return
@@ -323,15 +270,15 @@ export class Newcomers {
     const isBlank = !content.isThere
     if (!asker.mayWrite || has !== undefined) {
       // A viewer's copy is asked of nobody, so a room of viewers has nothing to give (RL35).
-      if (isBlank && this.holders > 0 && now >= seeds.heldUntil) this.#tellEmpty(wish, "later", now)
+      if (isBlank && isHeld && now >= seeds.heldUntil) this.#tellEmpty(wish, "later", now)
       return
     }
     const mark = content.isThere && content.wasHeld ? "marked" : seeds.marked(now)
     if (mark === "unknown" && !isLate) return
     if (mark !== "unmarked") {
       // While somebody who has nothing is here, nobody is about to come back.
-      const isHeld = now < since + options.orphanHoldMs && !(isBlank && this.holders > 0)
-      if (!isHeld) this.#tellEmpty(wish, "later", now)
+      const isAwaited = now < since + options.orphanHoldMs && !(isBlank && isHeld)
+      if (!isAwaited) this.#tellEmpty(wish, "later", now)
       return
     }
     // What there is it wrote itself just now, or others did who are as new.
@@ -348,10 +295,7 @@ export class Newcomers {
   /** Other servers may have the content, and are out of reach. */
   #outlast(wish: YjsWish, now: number): void {
     const { options } = this.#world
-    if (!this.#told.has(wish)) {
-      this.#told.add(wish)
-      wish.asker.outlet.notice({ kind: "room", state: "outage" })
-    }
+    this.#patience.tell(wish, "outage")
     const isEmpty = wish.has === undefined && options.outageAnswer === "empty"
     if (isEmpty && this.#isLate(wish, now)) this.#tellEmpty(wish, "later", now)
   }
@@ -363,16 +307,8 @@ export class Newcomers {
     counts.requests.add("empty")
     this.#give(wish, emptyUpdate)
     if (wish.asker.mayWrite && content.tracked === undefined) {
-      this.#found(wish.asker, this.vectorOf(wish.has), now)
+      this.#found(wish.asker, vectorOf(wish.has), now)
     }
     wish.asker.outlet.notice({ kind: "seed", granted: turn === "first" })
-  }
-}
-
-/** Those who come empty share an ask, and those who come with something; viewers only where viewers answer them. */
-export function groupOf({ viewersAnswer }: RelayOptions) {
-  return ({ asker, has }: YjsWish): string => {
-    const part = has === undefined ? "whole" : "part"
-    return viewersAnswer && !asker.mayWrite ? `${part} for viewers` : part
   }
 }

@@ -21,6 +21,7 @@ import {
 } from "./opaque-senders.ts"
 import type { FarNames } from "./opaque-shapes.ts"
 import { Versions } from "./opaque-versions.ts"
+import { PresenceWindow } from "./presence-window.ts"
 
 /** Places at a server that does not renew them go. */
 const farMs = 30_000
@@ -38,9 +39,7 @@ export class Attendance {
   readonly #world: AttendanceWorld
   readonly #senders = new Map<string, Sender>()
   readonly #guests = new Map<OpaqueReplica, Guest>()
-  readonly #changed = new Set<Sender>()
-  /** When the open window ends, in ms since 1970; 0 while none is open. */
-  #windowUntil = 0
+  readonly #window: PresenceWindow<Sender>
   /** Names of which a state is kept. */
   #rows = 0
   readonly #versions: Versions
@@ -51,6 +50,7 @@ export class Attendance {
     this.#docId = docId
     this.#limits = limits
     this.#world = world
+    this.#window = new PresenceWindow(limits.presenceWindowMs)
     this.#versions = new Versions(() => world.busNow())
   }
 
@@ -64,7 +64,10 @@ export class Attendance {
     const sender = this.#senders.get(id)
     if (sender === undefined || sender.orphanedUntil !== undefined) return
     if (isSame(sender, { subject, role })) return
-    throw new WireError("forbidden", "this senderId is taken by another in this room")
+    throw new WireError(
+      "forbidden",
+      "this senderId is taken by another in this room: choose another one",
+    )
   }
 
   /** It is here as `id`, and is told who else is (RL18). `ts` is the sender's. */
@@ -111,14 +114,14 @@ export class Attendance {
     const sender = this.#guests.get(replica)?.sender
     if (sender === undefined) return "shown"
     if (sender.shown === undefined) {
-      if (this.#rows >= this.#limits.presenceRowsPerRoom) return "full"
+      if (this.#rows >= this.#limits.presenceRowsPerRoom && this.#refuse()) return "full"
       this.#rows++
     }
     const stamp = { docId: this.#docId, senderId: sender.id, ts }
     const message = { kind: "presence", ...stamp, payload } as const
     sender.version = this.#versions.next()
     sender.shown = { by: replica, version: sender.version, message }
-    this.#changed.add(sender)
+    this.#window.change(sender)
     this.#flushSoon(now)
     return "shown"
   }
@@ -146,7 +149,7 @@ export class Attendance {
         if (!there.has(sender.id)) this.#leavePlace(sender, { origin, ts: now })
       }
     }
-    if (this.#changed.size > 0) this.#flushSoon(now)
+    this.#flushSoon(now)
   }
 
   /** A server is gone: who was there may come back here, or elsewhere. */
@@ -170,18 +173,14 @@ export class Attendance {
       if (sender.orphanedUntil <= now) this.#end(sender, now)
       else next = Math.min(next, sender.orphanedUntil)
     }
-    if (this.#windowUntil > 0 && this.#windowUntil <= now) {
-      this.#windowUntil = this.#changed.size > 0 ? now + this.#limits.presenceWindowMs : 0
-      this.#flush(now)
-    }
-    if (this.#windowUntil > 0) next = Math.min(next, this.#windowUntil)
-    return Math.min(next, this.#catchUp(now))
+    this.#flush(this.#window.tick(now), now)
+    return Math.min(next, this.#window.dueAt, this.#catchUp(now))
   }
 
   /** Everyone is told that a name is gone. */
   #end(sender: Sender, ts: number): void {
     this.#senders.delete(sender.id)
-    this.#changed.delete(sender)
+    this.#window.drop(sender)
     if (sender.shown !== undefined) this.#rows--
     for (const { missed } of this.#guests.values()) missed.delete(sender)
     const stamp = { docId: this.#docId, senderId: sender.id, ts }
@@ -216,17 +215,13 @@ export class Attendance {
     const subject = user === "" ? undefined : user
     const known = this.#senders.get(id)
     if (known !== undefined && isSame(known, { subject, role })) return known
-    const { presenceRefused } = this.#world.counts
     if (known !== undefined && isBorne(known)) {
-      presenceRefused.add("claim")
+      this.#world.counts.presenceRefused.add("claim")
       return undefined
     }
     if (known !== undefined) this.#end(known, ts)
     this.#makeRoom(ts)
-    if (this.#senders.size >= this.#limits.presenceRowsPerRoom) {
-      presenceRefused.add("rows")
-      return undefined
-    }
+    if (this.#senders.size >= this.#limits.presenceRowsPerRoom && this.#refuse()) return undefined
     const sender = newSender({ id, subject, role, ts })
     this.#senders.set(id, sender)
     this.#tell({ from: undefined, message: joinOf(this.#docId, sender) })
@@ -236,13 +231,14 @@ export class Attendance {
   #showFar(sender: Sender, { id, shown }: FarName): void {
     if (shown === undefined || shown.version <= (sender.shown?.version ?? 0)) return
     if (sender.shown === undefined) {
-      if (this.#rows >= this.#limits.presenceRowsPerRoom) return
+      const { presenceRowsPerRoom, limitsDryRun } = this.#limits
+      if (this.#rows >= presenceRowsPerRoom && !limitsDryRun) return
       this.#rows++
     }
     const { version, ts, payload } = shown
     const stamp = { docId: this.#docId, senderId: id, ts }
     sender.shown = { by: undefined, version, message: { kind: "presence", ...stamp, payload } }
-    this.#changed.add(sender)
+    this.#window.change(sender)
   }
 
   /** It is no longer at this server. With its last place it leaves. */
@@ -263,9 +259,16 @@ export class Attendance {
     sender.version = 0
   }
 
+  /** Whether one too many is left out: in a dry run it is only counted. */
+  #refuse(): boolean {
+    this.#world.counts.presenceRefused.add("rows")
+    return !this.#limits.limitsDryRun
+  }
+
   /** Above the limit the orphan that has waited longest leaves before its time. */
   #makeRoom(ts: number): void {
-    if (this.#senders.size < this.#limits.presenceRowsPerRoom) return
+    const { presenceRowsPerRoom, limitsDryRun } = this.#limits
+    if (this.#senders.size < presenceRowsPerRoom || limitsDryRun) return
     for (const sender of this.#senders.values()) {
       if (sender.orphanedUntil !== undefined) return this.#end(sender, ts)
     }
@@ -290,19 +293,17 @@ export class Attendance {
   }
 
   #flushSoon(now: number): void {
-    if (this.#windowUntil > 0) return
-    this.#windowUntil = now + this.#limits.presenceWindowMs
-    this.#flush(now)
+    this.#flush(this.#window.open(now), now)
   }
 
-  #flush(now: number): void {
-    if (this.#changed.size === 0) return
+  #flush(changed: ReadonlySet<Sender>, now: number): void {
+    if (changed.size === 0) return
     this.#world.lead()
     const told: Told[] = []
-    for (const { shown } of this.#changed) {
+    for (const { shown } of changed) {
       if (shown !== undefined) told.push({ from: shown.by, message: shown.message })
     }
-    const own = [...this.#changed].filter(({ shown }) => shown?.by !== undefined)
+    const own = [...changed].filter(({ shown }) => shown?.by !== undefined)
     if (own.length > 0) this.#world.tellFar(own.map(farNameOf))
     const current: OpaqueReplica[] = []
     for (const [replica, { missed }] of this.#guests) {
@@ -310,10 +311,9 @@ export class Attendance {
         current.push(replica)
         continue
       }
-      for (const sender of this.#changed) missed.add(sender)
+      for (const sender of changed) missed.add(sender)
       this.#world.counts.backpressure.add("coalesced")
     }
-    this.#changed.clear()
     this.#give(told, current, now)
   }
 

@@ -16,7 +16,8 @@ import { Link } from "./link.ts"
 import type { OpaqueReplica } from "./opaque-fan-out.ts"
 import { OpaqueHoles } from "./opaque-holes.ts"
 import type { FarAttendance, Snapshot } from "./opaque-shapes.ts"
-import type { Peer } from "./peer.ts"
+import type { Fate } from "./owed.ts"
+import { isOpen, type Peer } from "./peer.ts"
 import type { OpaqueOutlet } from "./replica.ts"
 import { Ring, type Rings } from "./ring.ts"
 
@@ -97,6 +98,7 @@ export class OpaqueFar {
       isEmpty: () => world.isEmpty(),
       bring: (change) => world.bring(change, this.#world.now()),
       ask: (origin) => this.#askWhole(origin),
+      unanswered: (count) => world.counts.resyncs.add("unanswered", count),
       rouse: () => world.rouse(),
     })
     this.#asks = new FarAsks({
@@ -128,15 +130,17 @@ export class OpaqueFar {
 
   /** Whether some server has a holder of what is in the room. */
   get hasContent(): boolean {
-    for (const { holders, isBlank } of this.#link.peers.values()) {
-      if (holders > 0 && !isBlank) return true
-    }
-    return false
+    return this.#link.hasContent
   }
 
   /** Whether another server is known to have the room. */
   get hasOthers(): boolean {
-    return this.#link.peers.size > 0
+    return this.servers > 0
+  }
+
+  /** Other servers that have the room. */
+  get servers(): number {
+    return this.#link.peers.size
   }
 
   /** Whether something is missing that nobody has brought yet. */
@@ -145,9 +149,9 @@ export class OpaqueFar {
   }
 
   /** A change of a replica here that leaves the window. */
-  publish({ senderId, ts, update }: FarChange): void {
+  publish({ senderId, ts, update }: FarChange, told?: (fate: Fate) => void): void {
     const change = { senderId, ts, update }
-    const seq = this.#link.count({ kind: "change", ...change })
+    const seq = this.#link.count({ kind: "change", ...change }, told)
     if (seq > 0) return this.#ring.keep(seq, change, this.#world.now())
     this.#link.skip()
     this.#ring.clear()
@@ -236,6 +240,7 @@ export class OpaqueFar {
       case "resend":
         return this.#holes.resend(peer, message.holes)
       case "replay":
+        this.#world.counts.resyncs.add(message.changes.length === 0 ? "nothing" : "mended")
         for (const { update } of message.changes) this.#world.counts.resyncBytes += update.length
         return this.#holes.replay(peer, message, now)
       case "ask":
@@ -314,6 +319,7 @@ export class OpaqueFar {
     if (this.#wholes.get(origin) !== id || outcome === "refused") return
     this.#wholes.delete(origin)
     if (!this.#holes.settle(origin)) return
+    this.#world.counts.resyncs.add(outcome === "content" ? "mended" : "nothing")
     if (outcome === "content") {
       this.#world.counts.resyncBytes += update.length
       return this.#world.mend(snapshotOf({ update, version }), this.#world.now())
@@ -326,7 +332,7 @@ export class OpaqueFar {
 
   #othersThan(origin: string): readonly string[] {
     return [...this.#link.peers.values()]
-      .filter((peer) => peer.origin !== origin && peer.holders > 0 && !peer.isBlank)
+      .filter((peer) => peer.origin !== origin && isOpen(peer))
       .map((peer) => peer.origin)
   }
 }

@@ -29,6 +29,8 @@ export interface HoleWorld {
   bring(change: FarChange): void
   /** Asks a server for all that one of its holders has. */
   ask(origin: string): void
+  /** So many servers have to be asked once more. */
+  unanswered(count: number): void
   rouse(): void
 }
 
@@ -169,7 +171,10 @@ export class OpaqueHoles {
     const asked = this.#resends.due(now, emptyVector, [])
     const holes = asked.flatMap((origin) => this.#holesOf(origin))
     if (holes.length > 0) this.#world.link().say({ kind: "resend", holes })
-    for (const origin of this.#wholes.due(now, emptyVector, [])) this.#world.ask(origin)
+    const wholes = this.#wholes.due(now, emptyVector, [])
+    for (const origin of wholes) this.#world.ask(origin)
+    if (asked.length > 0) this.#world.unanswered(this.#resends.unanswered)
+    if (wholes.length > 0) this.#world.unanswered(this.#wholes.unanswered)
     return Math.min(next, this.#resends.askAt, this.#wholes.askAt)
   }
 

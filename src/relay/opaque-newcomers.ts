@@ -45,13 +45,7 @@ export class OpaqueNewcomers {
     this.#world = world
     this.#questions = new Questions(world.docId, world.asks)
     const ask = (replica: OpaqueReplica, now: number) => this.ask(replica, "joining", now)
-    this.returning = new Returns({ ...world, ask })
-  }
-
-  get holders(): number {
-    let count = 0
-    for (const { standing } of this.#world.replicas) if (standing === "holder") count++
-    return count
+    this.returning = new Returns({ ...world, replicas: world.occupants.replicas, ask })
   }
 
   enter(replica: OpaqueReplica, has: "nothing" | "snapshot", now: number): void {
@@ -135,7 +129,7 @@ export class OpaqueNewcomers {
     { ask, answer }: { readonly ask: OpaqueAsk; readonly answer: Snapshot | undefined },
     now: number,
   ): void {
-    const { asks, everyone, docId, counts } = this.#world
+    const { asks, occupants, docId, counts } = this.#world
     const requestId = this.#questions.nameOf(ask) ?? ""
     const stamp = { docId, ts: now, requestId }
     // One message for all, so that it is encoded once.
@@ -147,7 +141,7 @@ export class OpaqueNewcomers {
     }
     for (const wish of ask.wishes) {
       const { asker } = wish
-      if (!everyone.has(asker) || this.#served.has(wish)) continue
+      if (!occupants.everyone.has(asker) || this.#served.has(wish)) continue
       if (message === undefined || !this.suits(holder, asker)) {
         if (ask.state === "open") asks.wish(wish)
         continue
@@ -173,11 +167,11 @@ export class OpaqueNewcomers {
 
   /** What a holder elsewhere has, for all who are here: something of it may have been missed (RL52). */
   mend(snapshot: Snapshot, now: number): void {
-    const { replicas, docId, counts } = this.#world
+    const { occupants, docId, counts } = this.#world
     const requestId = this.#questions.draw()
     const stamp = { docId, ts: now, requestId }
     const message = { kind: "snapshot-response", ...stamp, content: "given", ...snapshot } as const
-    for (const { outlet } of replicas) {
+    for (const { outlet } of occupants.replicas) {
       counts.delivered++
       outlet.send(message)
     }
@@ -202,11 +196,11 @@ export class OpaqueNewcomers {
 
   /** Someone left, or may no longer write: its grant goes on to someone who is here, if any can be told (RL39). */
   lost(replica: OpaqueReplica, now: number): void {
-    const { seeds, replicas, counts } = this.#world
+    const { seeds, occupants, counts } = this.#world
     const wasGranted = seeds.grantee === replica
     seeds.left(replica)
     if (this.isThere || !wasGranted) return
-    for (const each of replicas) {
+    for (const each of occupants.replicas) {
       if (each.standing !== "holder" || !each.outlet.hearsSeeds) continue
       if (seeds.ask(each, now) !== "yes") return
       counts.seedGrants++
@@ -240,18 +234,18 @@ export class OpaqueNewcomers {
   }
 
   get #isHeld(): boolean {
-    return (this.isThere && this.holders > 0) || this.#world.far.hasContent
+    return (this.isThere && this.#world.occupants.holders > 0) || this.#world.far.hasContent
   }
 
   #returns(replica: OpaqueReplica, guest: Guest, now: number): void {
-    const { asks, copy, far } = this.#world
+    const { asks, copy, far, occupants } = this.#world
     guest.isReturning = true
     for (const wish of asks.waiting) if (wish.asker === replica) this.#settle(wish)
     replica.filled()
     if (!replica.mayWrite) return
     this.#wasHeld = true
     // It may lack what was written while it was away.
-    if (this.holders === 1) {
+    if (occupants.holders === 1) {
       copy.owe()
       far.compare()
     }
@@ -276,9 +270,9 @@ export class OpaqueNewcomers {
   /** It has the content and asks again: where nobody else has, it is told so (RL36). */
   #comfort(wish: OpaqueWish, now: number): void {
     const { asker, since } = wish
-    const { everyone, far, options } = this.#world
+    const { occupants, far, options } = this.#world
     if (far.standing === "opening" && now < since + options.snapshotMs) return
-    for (const each of everyone) {
+    for (const each of occupants.everyone) {
       if (each !== asker && this.suits(each, asker)) return
     }
     this.#settle(wish)
@@ -287,16 +281,17 @@ export class OpaqueNewcomers {
 
   /** A wish for what nobody here is known to have (RL33). */
   #begin(wish: OpaqueWish, now: number): void {
-    const { options, seeds, copy, far } = this.#world
+    const { options, seeds, copy, far, occupants } = this.#world
     const { asker, since } = wish
+    const isAbandoned = occupants.holders === 0
     const isLate = now >= since + options.snapshotMs
     if (far.standing === "opening" && !isLate) return
-    if (far.standing === "away" && this.holders === 0) {
+    if (far.standing === "away" && isAbandoned) {
       const isOver = isLate && options.outageAnswer === "empty" && asker.mayWrite
       if (isOver) this.#tellEmpty(wish, "later", now)
       return
     }
-    const found = this.holders === 0 ? copy.look(now) : "none"
+    const found = isAbandoned ? copy.look(now) : "none"
     if (found === "asked") return
     if (found === "away") {
       if (options.copiesRequired || !isLate) return

@@ -5,9 +5,9 @@
  */
 import type { Asks } from "./asks.ts"
 import type { OpaqueCopy } from "./copies-opaque.ts"
+import type { Occupants } from "./occupants.ts"
 import type { Attendance } from "./opaque-attendance.ts"
 import type { Change, Delivery } from "./opaque-delivery.ts"
-import type { OpaqueReplica } from "./opaque-fan-out.ts"
 import { OpaqueFar } from "./opaque-far.ts"
 import type { OpaqueNewcomers } from "./opaque-newcomers.ts"
 import type { Seal } from "./opaque-seal.ts"
@@ -19,14 +19,12 @@ export interface ReachWorld {
   readonly docId: string
   readonly room: OpaqueRoomWorld
   readonly asks: Asks<OpaqueOutlet>
-  readonly replicas: ReadonlySet<OpaqueReplica>
-  readonly everyone: Set<OpaqueReplica>
+  readonly occupants: Occupants<OpaqueOutlet>
   readonly delivery: Delivery
   readonly copy: OpaqueCopy
   readonly seal: Seal
   newcomers(): OpaqueNewcomers
   attendance(): Attendance
-  isTooBig(): boolean
   outgrow(): void
   /** A change on its way to all who are here. */
   pass(change: Change, now: number): void
@@ -35,7 +33,7 @@ export interface ReachWorld {
 
 /** The far side of a room. */
 export function openFar(world: ReachWorld, now: number): OpaqueFar {
-  const { docId, room, asks, replicas, everyone, delivery, copy, newcomers, attendance } = world
+  const { docId, room, asks, occupants, delivery, copy, newcomers, attendance } = world
   const { key, group, counts, rings } = room
   return new OpaqueFar(
     {
@@ -44,11 +42,11 @@ export function openFar(world: ReachWorld, now: number): OpaqueFar {
       counts,
       rings,
       asks,
-      everyone,
-      holders: () => newcomers().holders,
+      everyone: occupants.everyone,
+      holders: () => occupants.holders,
       isThere: () => newcomers().isThere,
-      isEmpty: () => replicas.size === 0,
-      isTooBig: () => world.isTooBig(),
+      isEmpty: () => occupants.replicas.size === 0,
+      isTooBig: () => occupants.isTooBig,
       seal: () => world.seal.kind ?? "unsaid",
       hearSeal: (seal, age) => world.seal.hear(seal, age),
       bring({ senderId, ts, update }, at) {

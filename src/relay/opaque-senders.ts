@@ -14,6 +14,7 @@ export interface AttendanceLimits {
   readonly presenceRowsPerRoom: number
   readonly presenceWindowMs: number
   readonly presenceGraceMs: number
+  readonly limitsDryRun: boolean
 }
 
 /** What it needs of its room. */

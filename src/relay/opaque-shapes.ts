@@ -5,11 +5,12 @@ import type { Asks } from "./asks.ts"
 import type { OpaqueCopy } from "./copies-opaque.ts"
 import type { Counts } from "./counts.ts"
 import type { RelayOptions } from "./limits.ts"
+import type { Occupants } from "./occupants.ts"
 import type { OpaqueReplica } from "./opaque-fan-out.ts"
 import type { OpaqueFar } from "./opaque-far.ts"
 import type { OpaqueOutlet } from "./replica.ts"
 import type { Rings } from "./ring.ts"
-import type { RoomWorld } from "./room.ts"
+import type { RoomWorld } from "./rooms.ts"
 import type { Seeds } from "./seeds.ts"
 
 /** How a replica comes. */
@@ -56,9 +57,7 @@ export interface OpaqueNewcomerWorld {
   readonly docId: string
   readonly options: RelayOptions
   readonly counts: Counts
-  readonly replicas: ReadonlySet<OpaqueReplica>
-  /** Replicas here, and what stands for other servers. */
-  readonly everyone: ReadonlySet<OpaqueReplica>
+  readonly occupants: Pick<Occupants<OpaqueOutlet>, "replicas" | "everyone" | "holders">
   /** The room on other servers. */
   readonly far: Pick<OpaqueFar, "standing" | "hasContent" | "hasOthers" | "compare">
   readonly asks: Asks<OpaqueOutlet>

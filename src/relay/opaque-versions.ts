@@ -4,6 +4,7 @@
  * What always holds: what is numbered here is newer than all that was heard before, so numbers only
  * rise across servers; what was sent of a place before it was gone brings it back no more.
  */
+import { dropOldest } from "./oldest.ts"
 
 /** So many places that are gone are remembered; the oldest makes room. */
 const goneLimit = 1_000
@@ -40,7 +41,6 @@ export class Versions {
     const key = `${origin} ${id}`
     this.#gone.delete(key)
     this.#gone.set(key, version)
-    const oldest = this.#gone.keys().next()
-    if (this.#gone.size > goneLimit && oldest.done !== true) this.#gone.delete(oldest.value)
+    dropOldest(this.#gone, goneLimit)
   }
 }

@@ -5,11 +5,10 @@
  * alike for every CRDT and for what is encrypted (RL101). The room has no content of its own. Who
  * is here is opaque-attendance.ts, who gets content from whom opaque-newcomers.ts.
  */
-import { WireError } from "../wire/error.ts"
 import type { ToOpaque } from "../wire/relay.ts"
 import { type Ask, Asks, type Wish } from "./asks.ts"
-import { Shares } from "./budget.ts"
 import { OpaqueCopy } from "./copies-opaque.ts"
+import { Occupants, tooBig } from "./occupants.ts"
 import { Attendance } from "./opaque-attendance.ts"
 import { type Change, Delivery } from "./opaque-delivery.ts"
 import type { OpaqueReplica } from "./opaque-fan-out.ts"
@@ -26,16 +25,14 @@ import type {
   Snapshot,
 } from "./opaque-shapes.ts"
 import type { OpaqueOutlet } from "./replica.ts"
-import type { RoomStanding } from "./room.ts"
+import type { RoomStanding } from "./rooms.ts"
 import { Seeds } from "./seeds.ts"
-import { Vacancy } from "./vacancy.ts"
 
 export class OpaqueRoom {
   readonly #docId: string
   readonly #world: OpaqueRoomWorld
-  readonly #replicas = new Set<OpaqueReplica>()
-  /** Those here, and what stands for other servers. */
-  readonly #everyone = new Set<OpaqueReplica>()
+  /** Who is here, and how much they send. */
+  readonly occupants: Occupants<OpaqueOutlet>
   readonly #far: OpaqueFar
   readonly #asks: Asks<OpaqueOutlet>
   readonly #delivery: Delivery
@@ -43,10 +40,7 @@ export class OpaqueRoom {
   readonly #copy: OpaqueCopy
   readonly #newcomers: OpaqueNewcomers
   readonly #attendance: Attendance
-  readonly #shares: Shares<OpaqueReplica>
   readonly #seal: Seal
-  #isTooBig = false
-  readonly #vacancy: Vacancy
   #now: number
 
   constructor(docId: string, world: OpaqueRoomWorld, now: number) {
@@ -54,16 +48,28 @@ export class OpaqueRoom {
     this.#world = world
     this.#now = now
     const { options, counts } = world
-    const replicas = this.#replicas
+    this.#seeds = new Seeds<OpaqueReplica>(options, world)
+    const ending = {
+      remark: () => this.#seeds.remark(),
+      close: () => {
+        this.#seeds.close()
+        this.#far.close()
+      },
+    }
+    this.occupants = new Occupants({ options, counts, ending }, now)
+    const { replicas, everyone } = this.occupants
     const manner = {
       groupOf: (wish: Wish<OpaqueOutlet>) => this.#newcomers.groupOf(wish),
       suits: (holder: OpaqueReplica, asker: OpaqueReplica) => this.#newcomers.suits(holder, asker),
       put: (holder: OpaqueReplica, ask: Ask<OpaqueOutlet>) => this.#put(holder, ask),
     }
-    this.#asks = new Asks(options, manner, this.#everyone)
+    this.#asks = new Asks(options, manner, everyone)
     this.#seal = new Seal(counts, replicas)
-    this.#delivery = new Delivery({ docId, options, counts, replicas, far: () => this.#far })
-    this.#seeds = new Seeds<OpaqueReplica>(options, world)
+    this.#delivery = new Delivery({
+      ...{ docId, options, counts, replicas },
+      far: () => this.#far,
+      lack: (from, at) => this.#newcomers.returning.owe(from, at),
+    })
     const shared = { docId, room: world, replicas, asks: this.#asks, seal: this.#seal }
     this.#copy = new OpaqueCopy({
       ...shared,
@@ -74,38 +80,35 @@ export class OpaqueRoom {
     this.#far = openFar(
       {
         ...shared,
-        everyone: this.#everyone,
+        occupants: this.occupants,
         delivery: this.#delivery,
         copy: this.#copy,
         newcomers: () => this.#newcomers,
         attendance: () => this.#attendance,
-        isTooBig: () => this.#isTooBig,
         outgrow: () => this.#outgrow(),
         pass: (change, at) => this.#pass(change, at),
         serve: (at) => this.#serve(at),
       },
       now,
     )
-    const [everyone, far] = [this.#everyone, this.#far]
-    this.#vacancy = new Vacancy(options.lingerMs, { seeds: this.#seeds, far }, now)
-    const parts = { asks: this.#asks, seeds: this.#seeds, copy: this.#copy, everyone, far }
-    this.#newcomers = new OpaqueNewcomers({ docId, options, counts, replicas, ...parts })
+    const far = this.#far
+    const parts = { asks: this.#asks, seeds: this.#seeds, copy: this.#copy, far }
+    const occupants = this.occupants
+    this.#newcomers = new OpaqueNewcomers({ docId, options, counts, occupants, ...parts })
     this.#attendance = new Attendance(docId, options, {
       counts,
       lead: () => this.#delivery.flush(),
       tellFar: (names) => far.show(names),
       busNow: () => world.bus.now(),
     })
-    const perSecond = options.roomBytesPerSecond
-    this.#shares = new Shares({ perSecond, burst: perSecond }, now)
   }
 
   get replicas(): ReadonlySet<OpaqueReplica> {
-    return this.#replicas
+    return this.occupants.replicas
   }
 
   get standing(): RoomStanding {
-    if (this.#isTooBig) return "too big"
+    if (this.occupants.isTooBig) return "too big"
     if (this.isWaiting) return "waiting"
     return this.#newcomers.isThere ? "open" : "blank"
   }
@@ -120,24 +123,21 @@ export class OpaqueRoom {
   }
 
   get holders(): number {
-    return this.#newcomers.holders
+    return this.occupants.holders
+  }
+
+  /** Other servers that have the room. */
+  get servers(): number {
+    return this.#far.servers
   }
 
   /** A replica that was admitted. Throws WireError where there is no place for it, or its name is another's. */
   join(replica: OpaqueReplica, { senderId, ts, has }: Arrival, now: number): void {
-    const { replicasPerRoom, limitsDryRun } = this.#world.options
-    if (this.#isTooBig) throw tooBig()
+    this.occupants.check()
     this.#attendance.check(senderId, replica)
-    if (this.#replicas.size >= replicasPerRoom) {
-      this.#world.counts.refused.add("full")
-      if (!limitsDryRun)
-        throw new WireError("too-many", `${replicasPerRoom} replicas are in this room`)
-    }
     this.#now = now
     this.#attendance.enter(replica, { id: senderId, ts })
-    this.#replicas.add(replica)
-    this.#everyone.add(replica)
-    this.#vacancy.end()
+    this.occupants.enter(replica)
     this.#newcomers.enter(replica, has, now)
     this.#world.rouse()
   }
@@ -150,15 +150,14 @@ export class OpaqueRoom {
   ): void {
     // What it sent before arrives before it is told gone.
     this.#delivery.flush()
-    this.#replicas.delete(replica)
-    this.#everyone.delete(replica)
-    this.#shares.forget(replica)
+    this.occupants.leave(replica)
+    this.#delivery.left(replica)
     this.#attendance.leave(replica, farewell, now)
     this.#asks.left(replica)
     this.#newcomers.leave(replica)
     this.#newcomers.lost(replica, now)
     if (this.holders === 1) this.#copy.hasten()
-    if (this.#replicas.size === 0) this.#vacancy.begin(now)
+    if (this.replicas.size === 0) this.occupants.vacancy.begin(now)
     this.#serve(now)
   }
 
@@ -207,14 +206,7 @@ export class OpaqueRoom {
     this.#newcomers.heard(replica, undefined, now)
     const outcome = this.#attendance.show(replica, shown, now)
     this.#world.rouse()
-    if (outcome === "shown") return "taken"
-    counts.presenceRefused.add("rows")
-    return "full"
-  }
-
-  /** It sent so many bytes. Returns the ms for which it is not read then, since the room is over its rate (RL91). */
-  charge(replica: OpaqueReplica, bytes: number, now: number): number {
-    return this.#shares.spend(replica, bytes, now)
+    return outcome === "shown" ? "taken" : outcome
   }
 
   /** It asks for the content, and says which version it has. */
@@ -242,18 +234,21 @@ export class OpaqueRoom {
     counts.responses++
     // What the answer holds of others' changes went before it (RL17).
     this.#delivery.flush()
+    const settle = this.#delivery.owedTo(replica)
     const isTooLong = snapshot.snapshot.length > options.answerLimitBytes
     // Of a viewer's word nothing follows for those who may write.
     if (ask.purpose === "copy") {
       const { snapshot: bytes, version } = snapshot
-      if (replica.mayWrite) this.#copy.took(bytes, version, now)
+      if (replica.mayWrite) this.#copy.took({ bytes, version, settle }, now)
     } else if (isTooLong && replica.mayWrite) this.#outgrow()
     else if (ask.purpose === "content") {
       const answer = isTooLong ? undefined : snapshot
+      const isGiven = answer !== undefined && this.occupants.serves(ask, replica)
       this.#newcomers.answer(replica, { ask, answer }, now)
+      if (isGiven) settle()
     } else if (replica.mayWrite) {
       this.#newcomers.returning.told(replica)
-      this.#spread(replica, { update: snapshot.snapshot, ref: undefined, ts: now })
+      this.#spread(replica, { update: snapshot.snapshot, ref: undefined, ts: now }, "answer")
     }
     this.#serve(now)
     return replica.mayWrite || options.viewersAnswer ? "taken" : "forbidden"
@@ -274,19 +269,19 @@ export class OpaqueRoom {
   /** Time-outs. Returns the ms since 1970 of what is due next, or "over" when the room can be forgotten. */
   tick(now: number): number | "over" {
     this.#now = now
-    const { endsAt } = this.#vacancy
-    if (now >= endsAt) {
-      this.#vacancy.close()
+    const { vacancy } = this.occupants
+    if (now >= vacancy.endsAt) {
+      vacancy.close()
       return "over"
     }
     this.#asks.tick(now)
-    if (!this.#isTooBig) this.#newcomers.serve(now)
+    if (!this.occupants.isTooBig) this.#newcomers.serve(now)
     const copyAt = this.#copy.tick(now)
     const newcomersAt = this.#newcomers.tick(now)
     return Math.min(
       copyAt,
       newcomersAt,
-      endsAt,
+      vacancy.endsAt,
       this.#far.tick(now),
       this.#asks.dueAfter(now),
       this.#delivery.tick(now),
@@ -303,12 +298,12 @@ export class OpaqueRoom {
   /** The server goes: what waits leaves now, and the room ends with its last replica. */
   drain(): void {
     this.#delivery.flush()
-    this.#vacancy.drain()
+    this.occupants.vacancy.drain()
   }
 
   #serve(now: number): void {
     this.#now = now
-    if (!this.#isTooBig) this.#newcomers.serve(now)
+    if (!this.occupants.isTooBig) this.#newcomers.serve(now)
     this.#world.rouse()
   }
 
@@ -318,12 +313,14 @@ export class OpaqueRoom {
     this.#newcomers.put(holder, ask, this.#now)
   }
 
-  #spread(from: OpaqueReplica, { update, ref, ts }: OpaqueUpdate): void {
+  #spread(from: OpaqueReplica, { update, ref, ts }: OpaqueUpdate, how?: "answer"): void {
     const { counts } = this.#world
     counts.localMessages++
+    this.occupants.traffic.edit(this.#now)
     const stamp = { docId: this.#docId, senderId: this.#attendance.nameOf(from), ts }
     const message: ToOpaque = { kind: "update", ...stamp, update }
-    this.#pass({ from, message, update, ref }, this.#now)
+    const change = { from, message, update, ref }
+    this.#pass(how === "answer" ? { ...change, isAnswer: true } : change, this.#now)
   }
 
   /** A change, from here or elsewhere, on its way to all who are here. */
@@ -336,15 +333,10 @@ export class OpaqueRoom {
 
   /** A holder's answer is beyond the limit: nobody is asked any more, and newcomers are refused (RL92). */
   #outgrow(): void {
-    this.#isTooBig = true
-    this.#world.counts.refused.add("too-big")
-    for (const replica of this.#everyone) {
+    this.occupants.outgrow()
+    for (const replica of this.occupants.everyone) {
       if (replica.standing === "newcomer") replica.outlet.close("too-large", tooBig().message)
     }
     for (const wish of this.#asks.wishes) this.#asks.drop(wish)
   }
-}
-
-function tooBig(): WireError {
-  return new WireError("too-large", "this room is too big to be shared")
 }

@@ -69,7 +69,7 @@ export class Pace {
       this.#release()
       this.#release = undefined
     } else if (now - this.#heldAt >= this.#options.pauseMs) {
-      this.#connection.close("flooding", "it sends faster than it is allowed to, for a minute")
+      this.#connection.close("flooding", "it sends faster than it is allowed to, and does not stop")
     }
   }
 }

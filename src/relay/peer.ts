@@ -25,6 +25,11 @@ export interface Peer {
   vector: Uint8Array | undefined
 }
 
+/** Whether somebody there has content. */
+export function isOpen({ holders, isBlank }: Pick<Peer, "holders" | "isBlank">): boolean {
+  return holders > 0 && !isBlank
+}
+
 /** One that was met just now, and had content then ("open") or none. All up to `since` counts as seen. */
 export function newPeer(origin: string, since: Peer["since"], how: "open" | "blank"): Peer {
   const window = new Window(since.epoch, since.seq)

@@ -2,15 +2,16 @@
  * Who is present in a room of Yjs replicas: the rows of awareness, each with an owner.
  *
  * What always holds: a row belongs to the replica that introduced or claimed it, and only its
- * changes are relayed (RL69). The relay numbers what it sends itself, and a row's numbers only
- * rise (RL72), so a client that comes back is never ignored as old. Nobody is sent a row that it
- * introduced itself (RL73): with a raised number it would overwrite its own state.
+ * changes are relayed (RL69). Nobody is sent a row that it introduced itself (RL73): with a number
+ * of ours, which are in presence-table.ts, it would overwrite its own state.
  */
 import type { FarRow } from "../wire/bus.ts"
 import type { Awareness, Row } from "../wire/relay.ts"
 import type { Counts } from "./counts.ts"
-import { dropOldest, Guest } from "./guest.ts"
-import { farRowOf, type Ghost, type Line, rowOf, whoOf } from "./presence-lines.ts"
+import { Guest } from "./guest.ts"
+import { farRowOf, type Line, whoOf } from "./presence-lines.ts"
+import { PresenceTable } from "./presence-table.ts"
+import { PresenceWindow } from "./presence-window.ts"
 import { Replica } from "./replica.ts"
 
 export interface PresenceLimits {
@@ -47,29 +48,12 @@ const renewMs = 20_000
 const farMs = 30_000
 /** A renewal that changes nothing waits so long for company. */
 const companyMs = 5_000
-/** Rows that are gone must not come back by an echo: for so long, and so many of them. */
-const ghostMs = 5 * 60_000
-const ghostLimit = 10_000
-/** Numbers are raised to the ms since then. */
-const lifted = Date.UTC(2026, 0, 1)
-/** No client was ever sent a number so far ahead: whoever shows one is not followed. */
-const aheadMs = 24 * 60 * 60_000
-
 export class Presence {
   readonly #limits: PresenceLimits
   readonly #counts: Counts
-  readonly #lines = new Map<number, Line>()
+  readonly #table = new PresenceTable()
   readonly #guests = new Map<Replica, Guest>()
-  readonly #ghosts = new Map<number, Ghost>()
-  readonly #changed = new Set<number>()
-  #lift = 0
-  /** The highest number that was sent. */
-  #highest = 0
-  /** When the open window ends; 0 while none is open. */
-  #windowUntil = 0
-  /** When rows that were only renewed are told at the latest. */
-  #companyUntil = Number.POSITIVE_INFINITY
-  readonly #renewed = new Set<number>()
+  readonly #window: PresenceWindow<number>
   /** Rows of replicas here that are gone, and were not told to other servers. */
   readonly #left: FarRow[] = []
   readonly #world: PresenceWorld
@@ -78,11 +62,11 @@ export class Presence {
     this.#limits = limits
     this.#counts = counts
     this.#world = world
+    this.#window = new PresenceWindow(limits.presenceWindowMs)
   }
 
   join(replica: Replica, now: number): void {
-    // Above what was sent, too: it may come back before the clock has moved.
-    this.#lift = Math.max(this.#lift, this.#highest + 1, now - lifted)
+    this.#table.welcome(now)
     this.#guests.set(replica, new Guest(replica, this.#counts, now + tableMs))
   }
 
@@ -91,7 +75,7 @@ export class Presence {
     const guest = this.#guests.get(replica)
     this.#guests.delete(replica)
     for (const id of guest?.introduced ?? []) {
-      const line = this.#lines.get(id)
+      const line = this.#table.get(id)
       if (line?.owner !== replica) continue
       if (how === "clean") this.#remove(line, now)
       else line.orphanedUntil = now + this.#limits.presenceGraceMs
@@ -123,7 +107,7 @@ export class Presence {
   /** Windows, tables, graces and renewals. Returns the ms since 1970 of what is due next. */
   tick(now: number): number {
     let next = Number.POSITIVE_INFINITY
-    for (const line of this.#lines.values()) {
+    for (const line of this.#table.lines) {
       if (line.orphanedUntil !== undefined) {
         if (line.orphanedUntil <= now) this.#remove(line, now)
         else next = Math.min(next, line.orphanedUntil)
@@ -134,28 +118,22 @@ export class Presence {
         else this.#remove(line, now)
       }
     }
+    const latest = (id: number) => this.#table.latest(id)
     for (const guest of this.#guests.values()) {
-      if (guest.catchUp(this.#latest) === "behind") {
+      if (guest.catchUp(latest) === "behind") {
         next = Math.min(next, now + this.#limits.presenceWindowMs)
       }
       if (guest.tableDueAt === undefined) continue
       if (guest.tableDueAt <= now) this.#giveTable(guest)
       else next = Math.min(next, guest.tableDueAt)
     }
-    if (this.#companyUntil <= now) {
-      for (const id of this.#renewed) this.#changed.add(id)
-    }
-    if (this.#windowUntil <= now) {
-      this.#windowUntil = this.#changed.size > 0 ? now + this.#limits.presenceWindowMs : 0
-      if (this.#changed.size > 0) this.#flush()
-    }
-    if (this.#windowUntil > 0) next = Math.min(next, this.#windowUntil)
-    return Math.min(next, this.#companyUntil)
+    this.#flush(this.#window.tick(now))
+    return Math.min(next, this.#window.dueAt)
   }
 
   /** All rows of replicas here, for other servers. */
   farRows(): readonly FarRow[] {
-    return [...this.#lines.values()]
+    return [...this.#table.lines]
       .filter(({ owner, isBlank }) => owner instanceof Replica && !isBlank)
       .map(farRowOf)
   }
@@ -165,7 +143,7 @@ export class Presence {
     for (const row of rows) this.#takeFar(origin, row, now)
     if (isTable) {
       const there = new Set(rows.map(({ id }) => id))
-      for (const line of this.#lines.values()) {
+      for (const line of this.#table.lines) {
         if (line.owner === origin && !there.has(line.id)) this.#remove(line, now)
       }
     }
@@ -174,21 +152,19 @@ export class Presence {
 
   /** A server is gone: who was there may come back here. */
   loseFar(origin: string, now: number): void {
-    for (const line of this.#lines.values()) {
+    for (const line of this.#table.lines) {
       if (line.owner === origin) line.orphanedUntil = now + this.#limits.presenceGraceMs
     }
   }
 
   #takeFar(origin: string, { id, owner: who, version, state }: FarRow, now: number): void {
-    const line = this.#lines.get(id)
+    const line = this.#table.get(id)
     if (line === undefined) {
       if (state === null) return
-      if (this.#lines.size >= this.#limits.presenceRowsPerRoom && this.#refuse("rows")) return
-      this.#ghosts.delete(id)
-      const clock = this.#highest
-      const of = { id, owner: origin, who, version, state, clock, heardAt: now }
-      this.#lines.set(id, { ...of, ownClock: 0, orphanedUntil: undefined, isBlank: false })
-      this.#changed.add(id)
+      if (this.#table.size >= this.#limits.presenceRowsPerRoom && this.#refuse("rows")) return
+      const of = { id, owner: origin, who, version, state, heardAt: now }
+      this.#table.add({ ...of, ownClock: 0, orphanedUntil: undefined, isBlank: false })
+      this.#window.change(id)
       return
     }
     if (line.owner !== origin) {
@@ -204,7 +180,7 @@ export class Presence {
     if (state === line.state && !line.isBlank) return
     line.state = state
     line.isBlank = false
-    this.#changed.add(id)
+    this.#window.change(id)
   }
 
   #take(
@@ -214,7 +190,7 @@ export class Presence {
   ): "own" | "echo" {
     const { id, clock, state } = row
     const { replica } = guest
-    const line = this.#lines.get(id)
+    const line = this.#table.get(id)
     if (line === undefined) {
       return state === null ? "own" : this.#introduce(guest, row, { state, isClaim, now })
     }
@@ -239,14 +215,11 @@ export class Presence {
     { line, now }: { readonly line: Line; readonly now: number },
   ): "own" | "echo" {
     const isAhead = clock > line.clock
-    const isFollowed = clock < Math.max(0, now - lifted) + aheadMs
-    // What comes next must not look older to it (RL74).
-    if (isAhead && isFollowed) this.#lift = Math.max(this.#lift, clock + 1)
+    if (isAhead) this.#table.follow(clock, now)
     if (state === null) {
       // Browser tabs tell each other false leaves (RL75).
       if (!line.isBlank && guest.mayBeCorrected(line.id, now)) {
-        line.clock = this.#nextFor(line)
-        guest.tell({ kind: "awareness", rows: [rowOf(line)] })
+        guest.tell({ kind: "awareness", rows: [this.#table.renumbered(line)] })
       }
       return "own"
     }
@@ -261,29 +234,26 @@ export class Presence {
     { state, isClaim, now }: { state: string; isClaim: boolean; now: number },
   ): "own" | "echo" {
     const { replica } = guest
-    const ghost = this.#ghosts.get(id)
+    const goneAt = this.#table.goneAt(id)
     const isItsOwn = isClaim || guest.hasWithdrawn(id)
     // It was sent this row, and sends it back after its end.
-    if (ghost !== undefined && !isItsOwn && ghost.at >= replica.joinedAt) return "echo"
+    if (goneAt !== undefined && !isItsOwn && goneAt >= replica.joinedAt) return "echo"
     const { idsPerConnection, presenceRowsPerRoom } = this.#limits
     if (guest.introduced.size >= idsPerConnection && this.#refuse("ids")) return "own"
-    if (this.#lines.size >= presenceRowsPerRoom && this.#refuse("rows")) return "own"
-    this.#ghosts.delete(id)
-    this.#lines.set(id, {
+    if (this.#table.size >= presenceRowsPerRoom && this.#refuse("rows")) return "own"
+    this.#table.add({
       id,
       owner: replica,
       who: whoOf(replica),
       version: this.#world.busNow(),
       state,
-      // Whoever saw it before saw no higher number.
-      clock: this.#highest,
       ownClock: clock,
       heardAt: now,
       orphanedUntil: undefined,
       isBlank: clock === 0 && state === "{}",
     })
-    guest.introduced.add(id)
-    if (clock > 0 || state !== "{}") this.#changed.add(id)
+    guest.introduce(id)
+    if (clock > 0 || state !== "{}") this.#window.change(id)
     return "own"
   }
 
@@ -298,7 +268,7 @@ export class Presence {
     line.owner = guest.replica
     line.version = Math.max(this.#world.busNow(), line.version + 1)
     line.orphanedUntil = undefined
-    guest.introduced.add(line.id)
+    guest.introduce(line.id)
   }
 
   #change(line: Line, { clock, state }: Row, now: number): void {
@@ -308,75 +278,49 @@ export class Presence {
     if (state === null) return this.#remove(line, now)
     if (state === line.state) {
       if (line.isBlank) return
-      this.#renewed.add(line.id)
-      this.#companyUntil = Math.min(this.#companyUntil, now + companyMs)
-      return
+      return this.#window.renew(line.id, now + companyMs)
     }
     line.state = state
     line.isBlank = false
-    this.#changed.add(line.id)
+    this.#window.change(line.id)
   }
 
   #renew(line: Line, now: number): void {
     line.heardAt = now
-    this.#renewed.add(line.id)
-    this.#companyUntil = Math.min(this.#companyUntil, now)
+    this.#window.renew(line.id, now)
   }
 
   #remove(line: Line, now: number): void {
     const { id, owner, isBlank } = line
-    this.#lines.delete(id)
-    this.#renewed.delete(id)
+    this.#window.drop(id)
     if (owner instanceof Replica) {
-      this.#guests.get(owner)?.introduced.delete(id)
+      this.#guests.get(owner)?.forget(id)
       if (!isBlank) this.#left.push({ ...farRowOf(line), state: null })
     }
-    const clock = isBlank ? line.clock : this.#nextFor(line)
-    this.#ghosts.delete(id)
-    this.#ghosts.set(id, { clock, at: now })
-    dropOldest(this.#ghosts, ghostLimit)
-    for (const [each, { at }] of this.#ghosts) {
-      if (at > now - ghostMs) break
-      this.#ghosts.delete(each)
-    }
-    if (!isBlank) this.#changed.add(id)
-  }
-
-  /** The number under which a row is sent next. */
-  #nextFor({ clock }: Line): number {
-    const next = Math.max(clock + 1, this.#lift)
-    this.#highest = Math.max(this.#highest, next)
-    return next
+    this.#table.remove(line, now)
+    if (!isBlank) this.#window.change(id)
   }
 
   #giveTable(guest: Guest): void {
     guest.tableDueAt = undefined
     const rows: Row[] = []
-    for (const line of this.#lines.values()) {
+    for (const line of this.#table.lines) {
       if (line.isBlank || guest.introduced.has(line.id)) continue
-      line.clock = Math.max(line.clock, this.#lift)
-      this.#highest = Math.max(this.#highest, line.clock)
-      rows.push(rowOf(line))
+      rows.push(this.#table.introduced(line))
     }
     guest.tell({ kind: "awareness", rows })
   }
 
-  /** The first change after a quiet window leaves at once, and opens the next (RL79). */
   #flushSoon(now: number): void {
-    if (this.#changed.size === 0 || this.#windowUntil > 0) return
-    this.#windowUntil = now + this.#limits.presenceWindowMs
-    this.#flush()
+    this.#flush(this.#window.open(now))
   }
 
-  /** Tells all that changed: the same message to everyone who introduced none of it. */
-  #flush(): void {
-    const ids = new Set([...this.#changed, ...this.#renewed])
-    this.#changed.clear()
-    this.#renewed.clear()
-    this.#companyUntil = Number.POSITIVE_INFINITY
+  /** Tells what changed: the same message to everyone who introduced none of it. */
+  #flush(ids: ReadonlySet<number>): void {
+    if (ids.size === 0) return
     const rows: Row[] = []
     for (const id of ids) {
-      const row = this.#next(id)
+      const row = this.#table.next(id)
       if (row !== undefined) rows.push(row)
     }
     this.#tellFar(ids)
@@ -391,23 +335,9 @@ export class Presence {
   #tellFar(ids: ReadonlySet<number>): void {
     const rows = this.#left.splice(0)
     for (const id of ids) {
-      const line = this.#lines.get(id)
+      const line = this.#table.get(id)
       if (line?.owner instanceof Replica && !line.isBlank) rows.push(farRowOf(line))
     }
     if (rows.length > 0) this.#world.tellFar(rows)
-  }
-
-  /** The row under the number it is sent with next; without a state where it is gone. */
-  #next(id: number): Row | undefined {
-    const line = this.#lines.get(id)
-    if (line !== undefined && !line.isBlank) line.clock = this.#nextFor(line)
-    return this.#latest(id)
-  }
-
-  readonly #latest = (id: number): Row | undefined => {
-    const line = this.#lines.get(id)
-    if (line !== undefined) return line.isBlank ? undefined : rowOf(line)
-    const ghost = this.#ghosts.get(id)
-    return ghost && { id, clock: ghost.clock, state: null }
   }
 }

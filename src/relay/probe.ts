@@ -1,19 +1,18 @@
 /**
  * Whether the bus delivers: a message to ourselves, again and again.
  *
- * What always holds: a connection that only looks open shows here within three seconds; after two
- * failures in a row the bus makes its connections anew.
+ * What always holds: a connection that only looks open shows here a second after the next message
+ * went out, usually within three; after two failures in a row the bus makes its connections anew.
  */
 import type { Bus } from "../bus/bus.ts"
 
-const everyMs = 2_000
+const usualMs = 2_000
 const lateMs = 1_000
 const failuresLimit = 2
-/** A result that is older says nothing of now. */
-const freshMs = 5_000
 
 export class Probe {
   readonly #bus: Bus
+  readonly #everyMs: number
   #sentAt: number | undefined
   #nextAt = 0
   #succeededAt: number | undefined
@@ -25,13 +24,16 @@ export class Probe {
   /** In a row. */
   failures = 0
 
-  constructor(bus: Bus) {
+  constructor(bus: Bus, everyMs = usualMs) {
     this.#bus = bus
+    this.#everyMs = everyMs
   }
 
   /** Whether the last one came back, and not long ago. Before the first was sent nothing speaks against it. */
   get ok(): boolean {
     if (this.failures > 0 || this.#bus.state === "away") return false
+    // A result that is older than two probes take says nothing of now.
+    const freshMs = 2 * this.#everyMs + lateMs
     return this.#succeededAt === undefined || this.#now - this.#succeededAt < freshMs
   }
 
@@ -50,7 +52,7 @@ export class Probe {
     if (this.#wasAway && !isAway) this.#nextAt = now
     this.#wasAway = isAway
     if (now < this.#nextAt || this.#sentAt !== undefined) return
-    this.#nextAt = now + everyMs
+    this.#nextAt = now + this.#everyMs
     this.#sentAt = now
     const serial = ++this.#serial
     this.#bus.probe((took) => {

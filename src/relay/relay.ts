@@ -7,13 +7,12 @@
  */
 import type { Bus } from "../bus/bus.ts"
 import type { Log } from "../log.ts"
-import { type Answer, guard, type Identity, type Random, type Role, type Wake } from "../service.ts"
-import type { Act } from "../wire/bus-acts.ts"
+import type { Answer, Identity, Random, Role, Wake } from "../service.ts"
+import type { Act, Ruling } from "../wire/bus-acts.ts"
 import { WireError } from "../wire/error.ts"
 import { isRoomName } from "../wire/relay.ts"
 import { Access, type Anonymous, type Revocation } from "./access.ts"
 import { Acts } from "./acts.ts"
-import { Agenda } from "./agenda.ts"
 import { type CopyShelf, noCopies } from "./copies.ts"
 import { Counts } from "./counts.ts"
 import { Group } from "./group.ts"
@@ -23,6 +22,8 @@ import type { OpaqueRoom } from "./opaque.ts"
 import { OpaqueRooms } from "./opaque-rooms.ts"
 import { Replica, type Who, type YjsOutlet } from "./replica.ts"
 import { Room } from "./room.ts"
+import { Rooms } from "./rooms.ts"
+import type { Rates } from "./traffic.ts"
 
 /** What a relay is made with. */
 export interface RelayParts {
@@ -36,6 +37,8 @@ export interface RelayParts {
   readonly denied: readonly string[]
   /** Where copies are kept; left out, nowhere. */
   readonly copies?: CopyShelf
+  /** Between two messages to ourselves, which show whether the bus delivers; left out, 2 s. */
+  readonly probeMs?: number | undefined
   /** Until then, in ms since 1970, it is not known which rooms had content a moment ago. */
   readonly marksUnknownUntil: number
 }
@@ -47,17 +50,18 @@ export type AskIdentity = (
 ) => void
 
 /** A room as the page and the admin API show it. */
-export interface RoomView {
+export interface RoomView extends Rates {
   readonly name: string
   readonly kind: "yjs" | "opaque"
   readonly replicas: number
   readonly holders: number
+  /** How many replicas have each role. */
+  readonly roles: Readonly<Record<Role, number>>
+  /** Other servers that have the room. */
+  readonly servers: number
   readonly state: string
   readonly trackedBytes: number
 }
-
-/** A room in which a fault of ours showed is looked at again after so long. */
-const faultMs = 1_000
 
 export class Relay {
   readonly counts = new Counts()
@@ -71,9 +75,7 @@ export class Relay {
   readonly #acts: Acts
   readonly #parts: RelayParts
   readonly #copies: CopyShelf
-  readonly #rooms = new Map<string, Room>()
-  readonly #agenda: Agenda<Room>
-  readonly #names = new Map<Room, string>()
+  readonly #rooms: Rooms<Room, YjsOutlet>
   #now = 0
   #isStopping = false
 
@@ -83,13 +85,13 @@ export class Relay {
     this.options = parts.options
     this.random = parts.random
     this.access = new Access(parts.anonymous, parts.denied)
-    this.#agenda = new Agenda(parts.wake)
+    this.#rooms = new Rooms(parts)
     this.group = new Group({
       ...parts,
       counts: this.counts,
       resyncRoomsPerSecond: parts.options.resyncRoomsPerSecond,
       rouse: () => parts.wake(10),
-      act: (act) => this.#acts.hear(act),
+      act: (act) => this.#heard(act),
     })
     const { group } = this
     this.#acts = new Acts({ bus: parts.bus, group, apply: (act) => this.#apply(act) })
@@ -109,12 +111,12 @@ export class Relay {
   }
 
   get rooms(): ReadonlyMap<string, Room> {
-    return this.#rooms
+    return this.#rooms.all
   }
 
   /** How many rooms there are, of both kinds. */
   get size(): number {
-    return this.#rooms.size + this.opaque.all.size
+    return this.rooms.size + this.opaque.all.size
   }
 
   /** Rooms in which somebody waits for content. */
@@ -127,7 +129,7 @@ export class Relay {
   /** Rooms whose vector is too long to be kept. */
   get untracked(): number {
     let count = 0
-    for (const room of this.#rooms.values()) if (room.isUntracked) count++
+    for (const room of this.rooms.values()) if (room.isUntracked) count++
     return count
   }
 
@@ -164,7 +166,7 @@ export class Relay {
 
   /** Brings a replica into its room, which is made if it is not there. Throws a WireError where there is no place. */
   enter(name: string, who: Who, outlet: YjsOutlet): Membership {
-    const room = this.#rooms.get(name) ?? this.#open(name)
+    const room = this.rooms.get(name) ?? this.#open(name)
     const replica = new Replica(outlet, who, this.#now)
     room.join(replica, this.#now)
     return new Membership({ relay: this, room, replica, name })
@@ -176,14 +178,7 @@ export class Relay {
     this.group.tick(now)
     this.#acts.tick()
     this.opaque.tick(now)
-    this.#agenda.tick(now, (room) => {
-      // A fault of ours in one room is no other's: it is looked at again, and so are they.
-      let dueAt = now + faultMs
-      guard(this.#parts.log, "relay room", () => {
-        dueAt = this.#look(room, now)
-      })
-      return dueAt
-    })
+    this.#rooms.tick(now)
   }
 
   stop(): void {
@@ -204,33 +199,31 @@ export class Relay {
     }
   }
 
-  /** At most `limit` of the rooms that are `wanted`, as the page and the admin API show them. */
+  /** At most `limit` of the rooms that are `wanted`, the fullest first, as the page and the admin API show them. */
   view(limit: number, wanted: (name: string) => boolean): readonly RoomView[] {
-    const views: RoomView[] = []
-    for (const [name, room] of this.#rooms) {
-      if (views.length >= limit) break
-      if (!wanted(name)) continue
-      views.push({
-        name,
-        kind: "yjs",
-        replicas: room.replicas.size,
-        holders: room.holders,
-        state: room.standing,
-        trackedBytes: room.trackedBytes,
-      })
+    const found: { readonly name: string; readonly room: Room | OpaqueRoom }[] = []
+    for (const rooms of [this.rooms, this.opaque.all]) {
+      for (const [name, room] of rooms) if (wanted(name)) found.push({ name, room })
     }
-    for (const [name, { replicas, holders, standing }] of this.opaque.all) {
-      if (views.length >= limit) break
-      if (!wanted(name)) continue
-      const state = { holders, state: standing, trackedBytes: 0 }
-      views.push({ name, kind: "opaque", replicas: replicas.size, ...state })
-    }
-    return views
+    found.sort((one, other) => other.room.replicas.size - one.room.replicas.size)
+    return found.slice(0, limit).map(({ name, room }) => ({
+      name,
+      kind: room instanceof Room ? "yjs" : "opaque",
+      replicas: room.replicas.size,
+      holders: room.holders,
+      roles: room.occupants.roles,
+      servers: room.servers,
+      ...room.occupants.traffic.rates(this.#now),
+      state: room.standing,
+      trackedBytes: room instanceof Room ? room.trackedBytes : 0,
+    }))
   }
 
-  /** A text for the programs in a room, from whoever runs the server. */
+  /** A text for the programs in a room, from whoever runs the server; on all servers, also where nobody is in it here. */
   tell(room: string, text: string): void {
-    this.#rooms.get(room)?.say(text)
+    const here = this.rooms.get(room)
+    if (here !== undefined) return here.say(text)
+    this.group.announce({ kind: "tell", room, text, at: this.#parts.bus.now() })
   }
 
   /** Closes, or gives another role to, all replicas of a user, and refuses its older tokens; on all servers (RL99). */
@@ -244,23 +237,30 @@ export class Relay {
     this.#acts.do({ kind, pattern, at: this.#parts.bus.now() })
   }
 
-  #apply(act: Act): void {
+  #heard(act: Act): void {
+    if (act.kind === "tell") this.rooms.get(act.room)?.tell(act.text)
+    else this.#acts.hear(act)
+  }
+
+  #apply(act: Ruling): void {
     if (act.kind === "revoke") return this.#revoke(act)
     this.access.deny(act.pattern, act.kind === "deny" ? "on" : "off")
     if (act.kind === "allow") return
-    this.opaque.deny((name) => this.access.isDenied(name))
-    for (const [name, room] of this.#rooms) {
-      if (!this.access.isDenied(name)) continue
-      for (const { outlet } of room.replicas) outlet.close("forbidden", "this room is closed")
-    }
+    const isDenied = (name: string) => this.access.isDenied(name)
+    this.opaque.deny(isDenied)
+    this.#rooms.deny(isDenied)
   }
 
   #revoke(revocation: Revocation): void {
-    const { room } = revocation
+    const { role } = revocation
     this.access.revoke(revocation)
     this.opaque.revoke(revocation)
-    for (const [name, each] of this.#rooms) {
-      if (room === undefined || room === name) this.#revokeIn(each, revocation)
+    for (const [room, replica] of this.#rooms.revoked(revocation)) {
+      if (role === undefined) replica.outlet.close("forbidden", "the access was revoked")
+      else {
+        room.assign(replica, role, this.#now)
+        replica.outlet.notice({ kind: "role", role })
+      }
     }
   }
 
@@ -273,54 +273,21 @@ export class Relay {
         answer(answers.includes("away") ? "away" : answers.includes(true))
       })
     }
-    this.#rooms.get(name)?.forgetCopy()
+    this.rooms.get(name)?.forgetCopy()
     this.opaque.all.get(name)?.forgetCopy()
-  }
-
-  #revokeIn(room: Room, { subject, role, at }: Revocation): void {
-    for (const replica of room.replicas) {
-      if (replica.subject !== subject) continue
-      if (replica.since !== undefined && replica.since > at) continue
-      if (role === undefined) replica.outlet.close("forbidden", "the access was revoked")
-      else {
-        room.assign(replica, role, this.#now)
-        replica.outlet.notice({ kind: "role", role })
-      }
-    }
-  }
-
-  #look(room: Room, now: number): number {
-    const due = room.tick(now)
-    if (due !== "over") return due
-    this.#forget(room)
-    return Number.POSITIVE_INFINITY
   }
 
   #open(name: string): Room {
     const { options, bus, marksUnknownUntil } = this.#parts
     this.#checkPlace()
-    const room: Room = new Room(
-      {
-        key: `y/${name}`,
-        bus,
-        group: this.group,
-        options,
-        counts: this.counts,
-        copies: this.#copies,
-        marksUnknownUntil,
-        rouse: () => this.#agenda.rouse(room),
-      },
-      this.#now,
-    )
-    this.#rooms.set(name, room)
-    this.#names.set(room, name)
-    // Nobody may get in after all: then it ends like others.
-    this.#agenda.rouse(room)
-    return room
+    const { group, counts } = this
+    const shared = { bus, group, options, counts, copies: this.#copies, marksUnknownUntil }
+    const key = `y/${name}`
+    return this.#rooms.open(name, (rouse) => new Room({ ...shared, key, rouse }, this.#now))
   }
 
   #all(): readonly (Room | OpaqueRoom)[] {
-    return [...this.#rooms.values(), ...this.opaque.all.values()]
+    return [...this.rooms.values(), ...this.opaque.all.values()]
   }
 
   #checkPlace(): void {
@@ -328,12 +295,6 @@ export class Relay {
     if (this.size < rooms) return
     this.counts.refused.add("full")
     if (limitsDryRun) return
-    throw new WireError("too-many", `there are ${rooms} rooms on this server already`)
-  }
-
-  #forget(room: Room): void {
-    const name = this.#names.get(room)
-    this.#names.delete(room)
-    if (name !== undefined) this.#rooms.delete(name)
+    throw new WireError("too-many", `this server has its ${rooms} rooms already: try again later`)
   }
 }

@@ -5,102 +5,93 @@
  * what they have, and what is on its way. Every message of a replica is decided here; who gets
  * content from whom is newcomers.ts, who is present is presence.ts.
  */
-import type { Bus } from "../bus/bus.ts"
-import { WireError } from "../wire/error.ts"
 import type { Row } from "../wire/relay.ts"
 import { type Ask, Asks } from "./asks.ts"
-import { Shares } from "./budget.ts"
 import { Changes } from "./changes.ts"
 import { Content } from "./content.ts"
-import type { Copy, CopyShelf } from "./copies.ts"
-import { RoomCopy } from "./copies-room.ts"
-import type { Counts } from "./counts.ts"
-import { Far } from "./far.ts"
-import type { Group } from "./group.ts"
-import type { RelayOptions } from "./limits.ts"
-import { groupOf, Newcomers } from "./newcomers.ts"
+import { YjsCopy } from "./copies-yjs.ts"
+import type { Far } from "./far.ts"
+import { Newcomers } from "./newcomers.ts"
+import { Occupants, tooBig } from "./occupants.ts"
 import { Presence } from "./presence.ts"
+import { openFar } from "./reach.ts"
 import type { Replica, YjsOutlet } from "./replica.ts"
+import type { RoomStanding, RoomWorld } from "./rooms.ts"
 import { Seeds } from "./seeds.ts"
-import { spansOf } from "./spans.ts"
-import { Vacancy } from "./vacancy.ts"
-import { decodeVector, emptyUpdate, emptyVector, encodeVector, minimum } from "./vectors.ts"
-
-/** What a room is made with. */
-export interface RoomWorld {
-  /** Names the room, and its kind, on the bus. */
-  readonly key: string
-  readonly bus: Bus
-  readonly group: Group
-  readonly options: RelayOptions
-  readonly counts: Counts
-  readonly copies: CopyShelf
-  /** Until then every room counts as one that had content a moment ago. */
-  readonly marksUnknownUntil: number
-  /** Something may be due: time is wanted. */
-  rouse(): void
-}
+import {
+  decodeVector,
+  emptyUpdate,
+  emptyVector,
+  encodeVector,
+  minimum,
+  vectorOf,
+} from "./vectors.ts"
 
 /** The vector of who has something, but cannot say what in so many bytes. */
 const anything = Uint8Array.of(0)
 
-/** How a room stands, in the words of the page and the admin API. */
-export type RoomStanding = "blank" | "open" | "waiting" | "too big"
-
 export class Room {
   readonly #world: RoomWorld
-  readonly #replicas = new Set<Replica>()
-  /** Those here, and what stands for other servers. */
-  readonly #everyone = new Set<Replica>()
+  readonly occupants: Occupants<YjsOutlet>
   readonly #far: Far
   readonly #asks: Asks<YjsOutlet>
   readonly #changes: Changes
   readonly #seeds: Seeds
   readonly #content: Content
-  readonly #copy: RoomCopy
+  readonly #copy: YjsCopy
   readonly #newcomers: Newcomers
   readonly #presence: Presence
-  readonly #shares: Shares<Replica>
-  #isTooBig = false
-  readonly #vacancy: Vacancy
 
   constructor(world: RoomWorld, now: number) {
     this.#world = world
     const { options, counts } = world
-    const suits = (holder: Replica, asker: Replica) => this.#suits(holder, asker)
-    const [replicas, everyone] = [this.#replicas, this.#everyone]
-    this.#asks = new Asks(
-      options,
-      { groupOf: groupOf(options), suits, put: (holder, ask) => this.#put(holder, ask) },
-      everyone,
-    )
     this.#seeds = new Seeds(options, world)
     this.#content = new Content(options.vectorBytes)
-    this.#far = this.#openFar(now)
-    const far = this.#far
-    this.#vacancy = new Vacancy(options.lingerMs, { seeds: this.#seeds, far }, now)
-    this.#copy = new RoomCopy({
-      key: world.key,
-      shelf: world.copies,
+    const ending = {
+      remark: () => this.#seeds.remark(),
+      close: () => {
+        this.#seeds.close()
+        this.#far.close()
+      },
+    }
+    this.occupants = new Occupants({ options, counts, ending }, now)
+    const { replicas, everyone, traffic } = this.occupants
+    this.#asks = new Asks(
       options,
-      counts,
-      kind: () => "yjs",
-      ask: (beyond, at) => this.#askForCopy(beyond, at),
-      bring: (copy) => this.#bring(copy),
-      rouse: () => world.rouse(),
-    })
-    this.#newcomers = new Newcomers({
-      options,
-      counts,
-      replicas,
+      {
+        groupOf: (wish) => this.#newcomers.groupOf(wish),
+        suits: (holder, asker) => this.#newcomers.suits(holder, asker),
+        put: (holder, ask) => this.#put(holder, ask),
+      },
       everyone,
+    )
+    const parts = { replicas, traffic, asks: this.#asks, content: this.#content }
+    const changes = () => this.#changes
+    this.#far = openFar(
+      {
+        ...parts,
+        room: world,
+        occupants: this.occupants,
+        changes,
+        newcomers: () => this.#newcomers,
+        presence: () => this.#presence,
+        outgrow: (ask) => this.#outgrow(ask),
+        tell: (text) => this.tell(text),
+        serve: (at) => this.#serve(at),
+      },
+      now,
+    )
+    this.#copy = new YjsCopy({ ...parts, room: world, changes })
+    const far = this.#far
+    this.#newcomers = new Newcomers({
+      ...parts,
+      options,
+      counts,
+      occupants: this.occupants,
       far,
-      asks: this.#asks,
       seeds: this.#seeds,
-      content: this.#content,
       copy: this.#copy,
       marksUnknownUntil: world.marksUnknownUntil,
-      suits,
       pull: (replica, at, beyond) =>
         this.#changes.pull(replica, {
           now: at,
@@ -108,11 +99,9 @@ export class Room {
         }),
     })
     this.#changes = new Changes({
+      ...parts,
       options,
       counts,
-      replicas,
-      asks: this.#asks,
-      content: this.#content,
       far,
       filled: (at) => {
         this.#copy.changed(at)
@@ -125,16 +114,14 @@ export class Room {
       tellFar: (rows) => far.show(rows),
       busNow: () => world.bus.now(),
     })
-    const { roomBytesPerSecond } = options
-    this.#shares = new Shares({ perSecond: roomBytesPerSecond, burst: roomBytesPerSecond }, now)
   }
 
   get replicas(): ReadonlySet<Replica> {
-    return this.#replicas
+    return this.occupants.replicas
   }
 
   get standing(): RoomStanding {
-    if (this.#isTooBig) return "too big"
+    if (this.occupants.isTooBig) return "too big"
     if (this.isWaiting) return "waiting"
     return this.#content.isThere ? "open" : "blank"
   }
@@ -149,7 +136,12 @@ export class Room {
   }
 
   get holders(): number {
-    return this.#newcomers.holders
+    return this.occupants.holders
+  }
+
+  /** Other servers that have the room. */
+  get servers(): number {
+    return this.#far.servers
   }
 
   /** Bytes of the vector that is kept of it. */
@@ -164,25 +156,16 @@ export class Room {
 
   /** A replica that was admitted. Throws WireError where there is no place for it. */
   join(replica: Replica, now: number): void {
-    const { replicasPerRoom, limitsDryRun } = this.#world.options
-    if (this.#isTooBig) throw tooBig()
-    if (this.#replicas.size >= replicasPerRoom) {
-      this.#world.counts.refused.add("full")
-      if (!limitsDryRun)
-        throw new WireError("too-many", `${replicasPerRoom} replicas are in this room`)
-    }
-    this.#replicas.add(replica)
-    this.#everyone.add(replica)
-    this.#vacancy.end()
+    this.occupants.check()
+    this.occupants.enter(replica)
     this.#presence.join(replica, now)
     this.#world.rouse()
   }
 
   /** It is gone: it said goodbye, or its line broke. */
   leave(replica: Replica, how: "clean" | "broken", now: number): void {
-    this.#replicas.delete(replica)
-    this.#everyone.delete(replica)
-    this.#shares.forget(replica)
+    this.occupants.leave(replica)
+    this.#changes.left(replica)
     this.#presence.leave(replica, how, now)
     const owed = replica.asked.some(({ purpose }) => purpose === "joining" || purpose === "gap")
     this.#asks.left(replica)
@@ -191,7 +174,7 @@ export class Room {
     const holder = owed ? this.#asks.free(now) : undefined
     if (holder !== undefined) this.#changes.pull(holder, { purpose: "gap", now })
     if (this.holders === 1) this.#copy.hasten()
-    if (this.#replicas.size === 0) this.#vacancy.begin(now)
+    if (this.replicas.size === 0) this.occupants.vacancy.begin(now)
     this.#serve(now)
   }
 
@@ -206,19 +189,20 @@ export class Room {
       if (!options.limitsDryRun) return
     }
     const waits = this.#asks.wants(replica)
-    if (isNew && this.#isTooBig) throw tooBig()
+    if (isNew && this.occupants.isTooBig) throw tooBig()
     const has = isLong ? anything : vector.size === 0 ? undefined : bytes.slice()
     if (isNew && !waits) this.#changes.compare(replica, vector)
     const hasMore = isNew && !waits && has !== undefined && this.#content.tracked !== undefined
     // Who counts what was not accepted begins to count anew with each Step1 of its own.
     const { isAcknowledged } = replica.outlet
     const isCounting = isAcknowledged && !(waits && this.#asks.isAsked(replica, "joining"))
+    if (isCounting && !isNew) this.#changes.recount(replica)
     if (isCounting || (hasMore && replica.mayWrite)) {
       this.#changes.pull(replica, { purpose: "joining", now })
     }
     // Otherwise a second Step1 of who still waits says no more than its first.
     if (waits) return
-    if (this.#isTooBig) return replica.outlet.send({ kind: "step2", update: emptyUpdate })
+    if (this.occupants.isTooBig) return replica.outlet.send({ kind: "step2", update: emptyUpdate })
     this.#asks.wish({ asker: replica, has, since: now })
     this.#serve(now)
   }
@@ -230,7 +214,8 @@ export class Room {
     const { counts, options } = this.#world
     counts.responses++
     const isLong = update.length > options.answerLimitBytes
-    if (ask.purpose === "copy") this.#copy.took(update, undefined, now)
+    const settle = this.#changes.owedTo(replica)
+    if (ask.purpose === "copy") this.#copy.took({ bytes: update, settle }, now)
     else if (ask.purpose !== "content") {
       if (isLong) throw tooBig()
       this.#changes.bring(replica, ask, { update, now })
@@ -240,7 +225,9 @@ export class Room {
       this.#changes.flush()
       // Roused first: who asked for what turns out to be no answer is served in the next tick.
       this.#world.rouse()
+      const isGiven = this.occupants.serves(ask, replica)
       this.#newcomers.answer(replica, ask, { update, now })
+      if (isGiven) settle()
     }
     this.#serve(now)
   }
@@ -255,7 +242,7 @@ export class Room {
     if (replica !== undefined) this.#world.counts.localMessages++
     this.#changes.flush()
     this.#far.say(text)
-    this.#tell(text, replica)
+    this.tell(text, replica)
   }
 
   /** Rows of presence, if it may show any. "echo": it only sent back what it was told, which is free (RL71). */
@@ -269,11 +256,6 @@ export class Room {
     if (told === "own") counts.localMessages++
     this.#world.rouse()
     return told
-  }
-
-  /** It sent so many bytes. Returns the ms for which it is not read then, since the room is over its rate (RL91). */
-  charge(replica: Replica, bytes: number, now: number): number {
-    return this.#shares.spend(replica, bytes, now)
   }
 
   /** "Who is here?" */
@@ -304,15 +286,15 @@ export class Room {
 
   /** Time-outs. Returns the ms since 1970 of what is due next, or "over" when the room can be forgotten. */
   tick(now: number): number | "over" {
-    const { endsAt } = this.#vacancy
-    if (now >= endsAt) {
-      this.#vacancy.close()
+    const { vacancy } = this.occupants
+    if (now >= vacancy.endsAt) {
+      vacancy.close()
       return "over"
     }
     this.#asks.tick(now)
-    if (!this.#isTooBig) this.#newcomers.serve(now)
+    if (!this.occupants.isTooBig) this.#newcomers.serve(now)
     return Math.min(
-      endsAt,
+      vacancy.endsAt,
       this.#far.tick(now),
       this.#copy.tick(now),
       this.#asks.dueAfter(now),
@@ -331,92 +313,33 @@ export class Room {
   /** The server goes: what waits leaves now, and the room ends with its last replica. */
   drain(): void {
     this.#changes.flush()
-    this.#vacancy.drain()
+    this.occupants.vacancy.drain()
   }
 
   #serve(now: number): void {
-    if (!this.#isTooBig) this.#newcomers.serve(now)
+    if (!this.occupants.isTooBig) this.#newcomers.serve(now)
     this.#world.rouse()
   }
 
-  #openFar(now: number): Far {
-    const { key, group, counts, options, rouse } = this.#world
-    return new Far(
-      {
-        key,
-        group,
-        counts,
-        vectorBytes: options.vectorBytes,
-        asks: this.#asks,
-        content: this.#content,
-        everyone: this.#everyone,
-        holders: () => this.holders,
-        isEmpty: () => this.#replicas.size === 0,
-        isTooBig: () => this.#isTooBig,
-        bring: (update, at) => this.#changes.hear(update, at),
-        answer: (holder, ask, of) => {
-          this.#changes.flush()
-          this.#newcomers.answer(holder, ask, of)
-        },
-        outgrow: (ask) => this.#outgrow(ask),
-        text: (text) => this.#tell(text),
-        presence: {
-          rows: () => this.#presence.farRows(),
-          hear: (of) => this.#presence.hearFar(of),
-          gone: (origin, at) => this.#presence.loseFar(origin, at),
-        },
-        serve: (at) => this.#serve(at),
-        rouse,
-      },
-      now,
-    )
-  }
-
-  #tell(text: string, from?: Replica): void {
-    for (const each of this.#replicas) {
+  /** A text for the programs here: elsewhere it was told by another server. */
+  tell(text: string, from?: Replica): void {
+    for (const each of this.replicas) {
       if (each === from || each.outlet.behind) continue
       this.#world.counts.delivered++
       each.outlet.stateless(text)
     }
   }
 
-  #suits(holder: Replica, asker: Replica): boolean {
-    if (holder.isFar && asker.isFar) return false
-    if (holder.standing === "holder") return true
-    const { viewersAnswer } = this.#world.options
-    return holder.standing === "reader" && viewersAnswer && !asker.mayWrite
-  }
-
   #put(holder: Replica, { wishes }: Ask<YjsOutlet>): void {
     // What waits leaves first, so that the answer covers all that went before (RL28).
     this.#changes.flush()
-    const vectors = wishes.map(({ has }) => this.#newcomers.vectorOf(has))
+    const vectors = wishes.map(({ has }) => vectorOf(has))
     holder.outlet.send({ kind: "step1", vector: encodeVector(minimum(vectors)) })
-  }
-
-  #askForCopy(beyond: Uint8Array | undefined, now: number): boolean {
-    const holder = this.#asks.free(now)
-    if (holder === undefined) return false
-    this.#changes.flush()
-    this.#asks.note(holder, "copy", now)
-    holder.outlet.send({ kind: "step1", vector: beyond ?? encodeVector(emptyVector) })
-    return true
-  }
-
-  /** What only the copy had reaches everyone here. */
-  #bring({ bytes }: Copy): void {
-    this.#changes.flush()
-    this.#content.add(spansOf(bytes), this)
-    for (const { outlet } of this.#replicas) {
-      this.#world.counts.delivered++
-      outlet.send({ kind: "update", update: bytes })
-    }
   }
 
   /** A holder's answer is beyond the limit: nobody is asked any more, and newcomers are refused (RL92). */
   #outgrow({ wishes }: Ask<YjsOutlet>): void {
-    this.#isTooBig = true
-    this.#world.counts.refused.add("too-big")
+    this.occupants.outgrow()
     for (const wish of [...wishes, ...this.#asks.wishes]) {
       const { asker } = wish
       this.#asks.drop(wish)
@@ -424,8 +347,4 @@ export class Room {
       else asker.outlet.send({ kind: "step2", update: emptyUpdate })
     }
   }
-}
-
-function tooBig(): WireError {
-  return new WireError("too-large", "this document is too big to be shared")
 }

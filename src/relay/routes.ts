@@ -88,7 +88,7 @@ function answerFor(
   if (method !== "POST") return wrongMethod("POST")
   if (!admin.mayAct) return { status: 403, body: "an admin's token is required" }
   const act = readAct(path, request.body)
-  if (!isWithin(act, admin)) return { status: 403, body: "the token is not good for that room" }
+  if (!isWithin(act, admin)) return { status: 403, body: beyondOf(act) }
   const { kind, ...what } = act
   log.info("relay admin", { act: kind, by: admin.name, ...("text" in what ? {} : what) })
   perform(relay, act)
@@ -132,6 +132,16 @@ function isWithin(act: RelayAct, { governs }: Admin): boolean {
   }
 }
 
+/** Why an act is not within what somebody governs. */
+function beyondOf(act: RelayAct): string {
+  const isOfMany =
+    act.kind === "revoke"
+      ? act.room === undefined
+      : act.kind === "deny" && act.pattern.includes("*")
+  if (!isOfMany) return "the token is not good for that room"
+  return "that concerns rooms which the token does not name: it is for who governs all rooms"
+}
+
 function roomsOf(relay: Relay, { governs }: Admin): HttpAnswer {
   const rooms = relay.view(roomsShown, governs)
   return json({ rooms, total: relay.size })
@@ -166,7 +176,8 @@ function adminOf(found: Identity | WireError | undefined): Admin | HttpAnswer {
   if (found === undefined) return { status: 401, body: "an admin's token is required" }
   const { role, subject, places } = found
   if (role !== "admin") return { status: 403, body: "the token's role is not admin" }
-  if (places === undefined) return { name: subject, mayAct: true, governs: everywhere }
+  const isOfAll = places === undefined || places.includes("*")
+  if (isOfAll) return { name: subject, mayAct: true, governs: everywhere }
   const governs = (room: string) => places.some((pattern) => matches(pattern, room))
   return { name: subject, mayAct: true, governs }
 }

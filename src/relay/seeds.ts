@@ -7,6 +7,7 @@
  * asked looks again then.
  */
 import type { Bus, Claim } from "../bus/bus.ts"
+import type { Group } from "./group.ts"
 import type { Replica } from "./replica.ts"
 
 export interface SeedLimits {
@@ -18,6 +19,8 @@ export interface SeedLimits {
 /** What seeds need of their room. */
 export interface SeedWorld {
   readonly bus: Bus
+  /** Whose claims are ours: servers may bear one name, by mistake. */
+  readonly group: Pick<Group, "origin">
   /** Names the room on the bus. */
   readonly key: string
   /** Until then every room counts as marked: what was marked before this server began is not known. */
@@ -182,15 +185,16 @@ export class Seeds<R extends object = Replica> {
 
   #claim(now: number): void {
     const { bus, key, rouse } = this.#world
+    const { origin } = this.#world.group
     this.#grant = { state: "asked" }
-    bus.claim(`lfcc:seed:${key}`, bus.server, claimMs, (claim) => {
+    bus.claim(`lfcc:seed:${key}`, origin, claimMs, (claim) => {
       if (this.#grant.state !== "asked") {
-        if (claim !== "away" && claim.value === bus.server) bus.renew(claim, 0, () => {})
+        if (claim !== "away" && claim.value === origin) bus.renew(claim, 0, () => {})
         return
       }
       if (claim === "away") {
         this.#grant = { state: "elsewhere", until: now + this.#limits.snapshotMs }
-      } else if (claim.value === bus.server) {
+      } else if (claim.value === origin) {
         this.#grant = { state: "held", claim, to: undefined, at: now }
         this.#renewAt = now + claimRenewMs
       } else {

@@ -43,13 +43,15 @@ const hasParentKey = 0x20
 export function spansOf(update: Uint8Array): readonly Span[] {
   const reader = new Reader(update)
   const spans: Span[] = []
-  const clients = new Set<number>()
-  for (let left = reader.uint(); left > 0; left--) {
+  const count = reader.uint()
+  // A keystroke is of one client: nothing to compare it with.
+  const clients = count > 1 ? new Set<number>() : undefined
+  for (let left = count; left > 0; left--) {
     const structs = reader.uint()
     const client = reader.uint()
     // Yjs would keep the last of both and forget the other.
-    if (clients.has(client)) throw new WireError("bad-message", "an update names a client twice")
-    clients.add(client)
+    if (clients?.has(client)) throw new WireError("bad-message", "an update names a client twice")
+    clients?.add(client)
     readStructs(reader, { client, structs, spans })
   }
   skipDeletes(reader)

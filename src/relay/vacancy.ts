@@ -5,10 +5,12 @@
  * so that rooms end one after the other, as their replicas are sent elsewhere (RL114).
  */
 
-/** What ends with a room. Each may be told twice. */
+/** What ends with a room. Each may be called twice. */
 export interface Ending {
-  readonly seeds: { remark(): void; close(): void }
-  readonly far: { close(): void }
+  /** Its replicas are about to bring the content elsewhere. */
+  remark(): void
+  /** Seeds and other servers are told. */
+  close(): void
 }
 
 export class Vacancy {
@@ -45,15 +47,14 @@ export class Vacancy {
     if (this.#since !== undefined) this.#leave()
   }
 
-  /** The room ends. Seeds and other servers are told. */
+  /** The room ends. */
   close(): void {
-    this.#ending.seeds.close()
-    this.#ending.far.close()
+    this.#ending.close()
   }
 
   /** Its replicas come to other servers, which need not wait for this one. */
   #leave(): void {
-    this.#ending.seeds.remark()
+    this.#ending.remark()
     this.close()
   }
 }

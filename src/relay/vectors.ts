@@ -44,6 +44,11 @@ export function decodeVector(bytes: Uint8Array, limitBytes: number): Vector {
   return vector
 }
 
+/** What encoded bytes say that passed `decodeVector` before; of undefined it is the empty one. */
+export function vectorOf(encoded: Uint8Array | undefined): Vector {
+  return encoded === undefined ? emptyVector : decodeVector(encoded, encoded.length)
+}
+
 /** Writes a vector, highest client first, as Yjs does. */
 export function encodeVector(vector: Vector): Uint8Array {
   const entries = [...vector].filter(([, clock]) => clock > 0).sort(([a], [b]) => b - a)

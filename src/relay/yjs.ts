@@ -159,13 +159,16 @@ export class YjsDialect implements Service<readonly FromYjs[], ToYjs> {
 
   /** A newer token: of the same user, it prolongs the stay, and its role counts (RL95). */
   #renew(session: Session, token: string): void {
-    const { connection, member, expiry } = session
+    const { connection, member, expiry, outlet } = session
     const release = connection.hold()
     this.#identify(token, (found) => {
       release()
       if (!this.#sessions.has(connection) || found === undefined) return
+      const { replica } = member
+      const before = replica.role
       const renewed = renewal(found, { relay: this.#relay, member })
-      if (renewed instanceof WireError) return connection.close(renewed.code, renewed.message)
+      if (renewed instanceof WireError) return outlet.close(renewed.code, renewed.message)
+      if (replica.role !== before) outlet.notice({ kind: "role", role: replica.role })
       connection.renew(renewed)
       expiry.begin(renewed.until, this.#relay.now)
       this.#agenda.rouse(session)
