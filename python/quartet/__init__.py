@@ -23,7 +23,8 @@ from .blocks_slots import Snapshot, Written
 from .calls import Pending, Stream
 from .client import App
 from .errors import PoolsError
-from .handling import Call, Unavailable
+from .handled import Unavailable
+from .handling import Call
 from .keys import Keyring
 from .keys_shapes import LentKeys, PoolKeys
 from .messages import Emitted

@@ -24,7 +24,7 @@ from .aio_delivery import Delivery, Listener
 from .aio_engine import Arguments, Engine
 from .aio_pool import Pool
 from .aio_work import Work
-from .desk import explained
+from .desk import explained, flagged
 from .errors import PoolsError
 from .messages import Emit
 from .options import (
@@ -39,6 +39,7 @@ from .options import (
     Topic,
 )
 from .topics import Listening
+from .tried import heard, working
 
 drain_seconds: Final = 10.0
 _log: Final = logging.getLogger("quartet")
@@ -169,8 +170,7 @@ class App:
         """
         Tells whoever listens. With `ack` it gives how many it `reached` and how many `lost` it.
         """
-        ours = (("ack", ack), ("retain", retain), ("exclude_self", exclude_self))
-        said = tuple(word for word, is_set in ours if is_set) + tuple(flags)
+        said = flagged(flags, ack=ack, retain=retain, exclude_self=exclude_self)
         emit = Emit(None, pool, name, payload, said)
         await self._engine.settle()
         return await self._engine.request(lambda now: self._engine.desk.emit(emit, now))
@@ -190,17 +190,13 @@ class App:
         one token of a name, `>` all further ones. Gives its undo, to be awaited. Raises PoolsError.
         """
         listening = Listening(pool, pattern, listener)
-        # First the listener, then the question: what is retained comes before the answer.
-        self._delivery.listeners.add(listening)
+        listeners = self._delivery.listeners
         topic = Topic(pool, pattern, group, behind, depth)
-        try:
+        with heard(listeners, listening):
             await self._engine.request(lambda now: self._engine.desk.subscribe(topic, now))
-        except BaseException:
-            self._delivery.listeners.remove(listening)
-            raise
 
         async def undo() -> None:
-            if self._delivery.listeners.remove(listening) and self.state != "closed":
+            if listeners.remove(listening) and self.state != "closed":
                 await self._engine.request(
                     lambda now: self._engine.desk.unsubscribe(pool, pattern, now)
                 )
@@ -286,18 +282,8 @@ class App:
 
     async def register(self, offer: Offer, work: Work) -> None:
         """Registers, and waits for the answer. For `Handling`."""
-        key = (offer.pool, offer.name)
-        works = self._engine.works
-        before = works.get(key)
-        works[key] = work
-        try:
+        with working(self._engine.works, (offer.pool, offer.name), work):
             await self._engine.request(lambda now: self._engine.desk.register(offer, now))
-        except BaseException:
-            if before is None:
-                works.pop(key, None)
-            else:
-                works[key] = before
-            raise
 
 
 async def connect(

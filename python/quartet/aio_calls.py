@@ -9,16 +9,16 @@ leave only as their caller takes them.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .errors import PoolsError
-from .events import Argument, Event, Failed, Held, Part
-from .handling import Unavailable, gathered_limit, input_credit
-from .messages import Answered, CancelMode
+from .events import Argument, Event, Held, Part
+from .handled import Handled, gathered_limit, input_credit, too_many_parts
+from .messages import CancelMode
 from .options import CallChoices
+from .outcome import Outcome, Parts, Taken
 
 if TYPE_CHECKING:
     from .aio_engine import Engine
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 Box = asyncio.Queue[Event]
 
 
-class Pending:
+class Pending(Outcome):
     """A call that was begun, and its answer to come."""
 
     def __init__(self, engine: Engine, id: int, box: Box) -> None:
+        super().__init__(id)
         self._engine = engine
         self._box = box
-        self._ended: Answered | Failed | None = None
-        self.id = id
 
     async def result(self) -> Any:
         """
@@ -41,15 +40,11 @@ class Pending:
         """
         try:
             while self._ended is None:
-                event = await self._box.get()
-                if isinstance(event, (Answered, Failed)):
-                    self._ended = event
+                self._hear(await self._box.get())
         except asyncio.CancelledError:
             self.cancel()
             raise
-        if isinstance(self._ended, Failed):
-            raise self._ended.error.again()
-        return self._ended.result
+        return self._result()
 
     def cancel(self, mode: CancelMode = "killnowait") -> None:
         """
@@ -57,29 +52,19 @@ class Pending:
         first.
         """
         if self._ended is None:
-            self._engine.step(lambda core: core.cancel(self.id, mode))
-
-    @property
-    def repeated(self) -> bool:
-        """Whether the answer is that of an earlier call with the same idempotency key."""
-        return isinstance(self._ended, Answered) and self._ended.repeated
+            self._engine.step(lambda core: core.asks.cancel(self.id, mode))
 
 
-class Stream:
+class Stream(Parts):
     """
     The parts of a streamed result, in order. Iterate it once; `async with` cancels the call when it
     is left early. When it is over `result` is what the handler returned.
     """
 
     def __init__(self, engine: Engine, id: int, box: Box, credit: int) -> None:
+        super().__init__(id, credit)
         self._engine = engine
         self._box = box
-        self._step = max(1, credit // 2)
-        self._taken = 0
-        self._is_over = False
-        self.id = id
-        self.result: Any = None
-        """What the handler returned; None while parts are to come."""
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -92,29 +77,23 @@ class Stream:
                 self.close()
                 raise
             if isinstance(event, Part):
-                self._taken += 1
-                if self._taken >= self._step:
-                    taken, self._taken = self._taken, 0
-                    self._engine.act(lambda core: core.credit(self.id, taken))
+                count = self._taken.one()
+                if count:
+                    self._engine.act(lambda core: core.asks.credit(self.id, count))
                 return event.payload
-            if isinstance(event, Answered):
-                self._is_over = True
-                self.result = event.result
-            elif isinstance(event, Failed):
-                self._is_over = True
-                raise event.error.again()
+            self._hear(event)
         raise StopAsyncIteration
 
     def cancel(self, mode: CancelMode = "killnowait") -> None:
         """Asks for its end. The next part asked for then raises CANCELLED."""
         if not self._is_over:
-            self._engine.step(lambda core: core.cancel(self.id, mode))
+            self._engine.step(lambda core: core.asks.cancel(self.id, mode))
 
     def close(self) -> None:
         """Ends it here and there. Harmless when it is over."""
         if not self._is_over:
             self._is_over = True
-            self._engine.step(lambda core: core.cancel(self.id, "killnowait"))
+            self._engine.step(lambda core: core.asks.cancel(self.id, "killnowait"))
 
     async def __aenter__(self) -> Stream:
         return self
@@ -132,20 +111,11 @@ class Stream:
             self._engine.abandon(self.id)
 
 
-class Call:
+class Call(Handled):
     """A call that is being handled; as with threads, awaited."""
 
     def __init__(self, engine: Engine, held: Held) -> None:
-        called = held.called
-        self.pool = called.pool
-        self.trigger = called.trigger
-        self.origin = called.origin
-        self.identity = called.identity
-        self.attempt = called.attempt
-        self.flags = called.flags
-        self.traceparent = called.traceparent
-        self.tracestate = called.tracestate
-        self.held = held
+        super().__init__(held)
         self._engine = engine
         self._stopped = asyncio.Event()
         self._moved = asyncio.Event()
@@ -156,16 +126,6 @@ class Call:
     def payload(self) -> Any:
         """What it brings. Raises PoolsError GENERATION_GONE. For the client."""
         return self._engine.table().payload(self.held.called)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether nobody waits for its answer any more."""
-        return self.held.stopped is not None
-
-    @property
-    def remaining(self) -> float:
-        """Seconds until its deadline; 0 when that has passed."""
-        return max(0.0, self.held.deadline - time.monotonic())
 
     async def wait_cancelled(self, timeout: float | None = None) -> bool:
         """Waits until it is told to stop, at most `timeout` seconds. Gives whether it was."""
@@ -180,21 +140,17 @@ class Call:
         """
         What its caller streams to it, once. Raises PoolsError CANCELLED when the call is stopped.
         """
-        step = input_credit // 2
-        wanted, taken = input_credit, 0
+        taken, wanted = Taken(input_credit), input_credit
         while True:
             if wanted:
                 count = wanted
                 self._engine.act(lambda core: core.holding.wants(self.held, count))
-            argument = await self._arguments.get()
-            if argument is None or self.cancelled:
-                raise PoolsError("CANCELLED", f"the call was stopped: {self.held.stopped}")
+            argument = self.checked(await self._arguments.get())
             if not argument.last or argument.payload is not None:
                 yield argument.payload
             if argument.last:
                 return
-            taken += 1
-            wanted, taken = (taken, 0) if taken >= step else (0, taken)
+            wanted = taken.one()
 
     async def call(self, trigger: str, payload: Any = None, **options: Unpack[CallChoices]) -> Any:
         """Calls another as a part of this one: it ends with it, and has no more time than it."""
@@ -209,10 +165,6 @@ class Call:
     ) -> Stream:
         """The same for a streamed result."""
         return self._engine.begin_stream((trigger, payload, credit), options, parent=self.held)
-
-    def unavailable(self, why: str = "declined") -> NoReturn:
-        """Declines the call, having done nothing: another handler gets it."""
-        raise Unavailable(why)
 
     def stop(self) -> None:
         """Tells the work that it is to stop. For the client."""
@@ -257,9 +209,7 @@ async def _gathered(parts: AsyncIterator[Any]) -> list[Any]:
         async for part in parts:
             gathered.append(part)
             if len(gathered) > gathered_limit:
-                raise ValueError(
-                    f"it streams more than {gathered_limit} parts: call it as a stream"
-                )
+                raise too_many_parts()
     except Returned:
         pass  # Who wants no stream gets its parts.
     return gathered

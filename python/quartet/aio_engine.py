@@ -23,24 +23,10 @@ from .blocks_map import is_near
 from .blocks_table import Table
 from .core import Core
 from .desk import Desk
+from .dispatch import Dispatch
 from .errors import PoolsError
-from .events import (
-    Argument,
-    Away,
-    Broken,
-    Closed,
-    Event,
-    Failed,
-    Handed,
-    Held,
-    MoreCredit,
-    Noticed,
-    Part,
-    Ready,
-    Remark,
-    Stopped,
-    Wanted,
-)
+from .events import Away, Broken, Event, Held, Noticed
+from .handled import unsendable
 from .messages import Answer, Answered, Emitted
 from .options import AppOptions, CallChoices, CallOptions
 
@@ -66,9 +52,8 @@ class Engine:
         self._options = options
         self._pace = Pace()
         self._link: Link | None = None
-        self._boxes: dict[int, Box] = {}
-        self._handling: dict[Held, Call] = {}
         self._inputs = Inputs(self)
+        self._events: Dispatch[Box, Call] = Dispatch(self, self._inputs)
         self._tasks: set[asyncio.Task[None]] = set()
         self._abandoned: deque[int] = deque()
         self._runner: asyncio.Task[None] | None = None
@@ -99,7 +84,7 @@ class Engine:
         events = step(self.core)
         self._flush()
         for event in events:
-            self._dispatch(event)
+            self._events.put(event)
         return events
 
     def finish(self, cause: PoolsError | None) -> None:
@@ -138,7 +123,7 @@ class Engine:
         if id is None:
             box.put_nowait(Answered(0, None))
         else:
-            self._boxes[id] = box
+            self._events.boxes[id] = box
         self._flush()
         return Pending(self, id or 0, box)
 
@@ -174,7 +159,8 @@ class Engine:
             start, options, now, credit=credit, parent=parent, has_input=input is not None
         )
         # Bounded by the credit that the call gives.
-        box = self._boxes[id] = asyncio.Queue()
+        box: Box = asyncio.Queue()
+        self._events.boxes[id] = box
         if input is not None:
             self._inputs.add(id, input)
         self._flush()
@@ -193,49 +179,8 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _dispatch(self, event: Event) -> None:
-        if isinstance(event, (Answered, Failed)):
-            self._answered(event)
-        elif isinstance(event, Part):
-            box = self._boxes.get(event.id)
-            if box is not None:
-                box.put_nowait(event)
-        elif isinstance(event, Handed):
-            self._hand(event.held)
-        elif isinstance(event, (Emitted, Noticed)):
-            self.on_emit(event)
-        elif isinstance(event, Wanted):
-            self._inputs.want(event.id, event.count)
-        elif isinstance(event, (Stopped, MoreCredit, Argument)):
-            self._tell(event)
-        elif isinstance(event, Remark):
-            _log.warning("told: %s", event.error)
-        elif isinstance(event, Ready):
-            self._pace.ready(time.monotonic())
-            self._first.set()
-        elif isinstance(event, Closed):
-            self._end(event.error)
-
-    def _answered(self, event: Answered | Failed) -> None:
-        box = self._boxes.pop(event.id, None)
-        self._inputs.end(event.id)
-        if box is not None:
-            box.put_nowait(event)
-        elif isinstance(event, Failed):
-            _log.warning("what held before is not restored: %s", event.error)
-
-    def _tell(self, event: Stopped | MoreCredit | Argument) -> None:
-        call = self._handling.get(event.held)
-        if call is None:
-            return
-        if isinstance(event, Stopped):
-            call.stop()
-        elif isinstance(event, MoreCredit):
-            call.move()
-        else:
-            call.take(event)
-
-    def _hand(self, held: Held) -> None:
+    def hand(self, held: Held) -> None:
+        """A call is to be handled. For `Dispatch`, as all below."""
         called = held.called
         work = self.works.get((called.pool, called.trigger))
         if work is None:
@@ -243,7 +188,7 @@ class Engine:
                 called.id, error=f"{called.trigger} is not handled here", is_unavailable=True
             )
             return self.act(lambda core: core.holding.answer(held, refusal))
-        call = self._handling[held] = Call(self, held)
+        call = self._events.handling[held] = Call(self, held)
         self.keep(self._work(call, work))
 
     async def _work(self, call: Call, work: Work) -> None:
@@ -253,12 +198,22 @@ class Engine:
             try:
                 self.act(lambda core: core.holding.answer(held, answer))
             except (TypeError, ValueError) as error:
-                failed = Answer(held.called.id, error=f"the result cannot be sent: {error}")
-                self.act(lambda core: core.holding.answer(held, failed))
+                instead = unsendable(held.called.id, error)
+                self.act(lambda core: core.holding.answer(held, instead))
         finally:
-            self._handling.pop(held, None)
+            self._events.handling.pop(held, None)
 
-    def _end(self, cause: PoolsError | None) -> None:
+    def deliver(self, event: Emitted | Noticed) -> None:
+        """Listeners are to hear this."""
+        self.on_emit(event)
+
+    def ready(self) -> None:
+        """Everything holds."""
+        self._pace.ready(time.monotonic())
+        self._first.set()
+
+    def end(self, cause: PoolsError | None) -> None:
+        """It is over for good."""
         self.cause = cause
         self._first.set()
         self.closed.set()
@@ -309,7 +264,7 @@ class Engine:
     def _sweep(self) -> None:
         while self._abandoned:
             id = self._abandoned.popleft()
-            self.step(lambda core, id=id: core.cancel(id, "killnowait"))
+            self.step(lambda core, id=id: core.asks.cancel(id, "killnowait"))
 
     def _lost(self, error: PoolsError | None) -> float:
         self._link = None

@@ -52,15 +52,15 @@ class Inputs:
             async for item in _each(items):
                 while credit == 0:
                     credit += await credits.get()
-                self._engine.act(lambda core, item=item: core.argument(id, item))
+                self._engine.act(lambda core, item=item: core.asks.argument(id, item))
                 credit -= 1
                 await self._engine.settle()
             if credit == 0:
                 await credits.get()
-            self._engine.act(lambda core: core.argument(id, None, last=True))
+            self._engine.act(lambda core: core.asks.argument(id, None, last=True))
         except Exception:
             _log.exception("the arguments of a call failed: it is cancelled")
-            self._engine.step(lambda core: core.cancel(id, "killnowait"))
+            self._engine.step(lambda core: core.asks.cancel(id, "killnowait"))
 
 
 async def _each(items: Arguments) -> AsyncIterator[Any]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Unpack
 
 from . import blocks_aio
-from .blocks import BlockChoices, Mode, RingChoices, Side
 from .blocks_aio import Block, BlockAsker, Ring
+from .blocks_shapes import BlockChoices, Mode, RingChoices, Side
 from .desk import Desk
 from .keys import Keyring
 from .keys_shapes import PoolKeys

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final, cast
 
 from .aio_calls import Call, awaited
-from .handling import Unavailable, answer_of, code_of, sentence
+from .handled import Unavailable, answer_of, failed, stopped_before
 from .messages import Answer
 
 Work = Callable[[Any, Call], Any]
@@ -25,16 +25,15 @@ async def answered(call: Call, work: Work) -> Answer:
     """Does the work and gives the answer. Raises nothing."""
     id = call.held.called.id
     if call.cancelled:
-        return Answer(id, error="stopped before it began", is_unavailable=True)
+        return stopped_before(id)
     try:
         return answer_of(id, await _result(call, work))
-    except Unavailable as declined:
-        return Answer(id, error=sentence(declined), is_unavailable=True)
     except asyncio.CancelledError:
         return Answer(id, error="the work was cancelled")
     except Exception as error:
-        _log.debug("work for %s failed", call.trigger, exc_info=True)
-        return Answer(id, error=sentence(error), handler_code=code_of(error))
+        if not isinstance(error, Unavailable):
+            _log.debug("work for %s failed", call.trigger, exc_info=True)
+        return failed(id, error)
 
 
 async def _result(call: Call, work: Work) -> Any:

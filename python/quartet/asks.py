@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from .blocks_messages import Asked
 from .errors import PoolsError, codes
-from .events import Event, Failed
-from .messages import Emit, Plain, Start
+from .events import Event, Failed, Part, Wanted
+from .messages import Cancel, CancelMode, Chunk, Credit, Emit, Outgoing, Plain, Start
 
 asks_limit: Final = 65_536
 """Asks that wait for an answer; one more is BUSY. The server's own limit of calls in flight."""
@@ -56,10 +56,11 @@ class Ask:
 class Asks:
     """The open asks, by id, in the order in which they were made."""
 
-    __slots__ = ("_open",)
+    __slots__ = ("_open", "_write")
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[Outgoing], None]) -> None:
         self._open: dict[int, Ask] = {}
+        self._write = write
 
     def check_room(self, *, is_connected: bool) -> None:
         """Raises PoolsError BUSY when there are too many."""
@@ -85,6 +86,49 @@ class Asks:
     def fail(self, id: int, error: PoolsError) -> list[Event]:
         """Ends an ask with an error."""
         return [] if self._open.pop(id, None) is None else [Failed(id, error)]
+
+    def cancel(self, id: int, mode: CancelMode) -> list[Event]:
+        """Ends a call. In mode "kill" it ends when its handler has stopped."""
+        ask = self._open.get(id)
+        if ask is None:
+            return []
+        if ask.is_sent:
+            # A call that is to end is not begun again on another connection.
+            ask.repeats = False
+            self._write(Cancel(id, mode))
+            if mode == "kill":
+                return []
+        sentence = "cancelled by its caller"
+        error = PoolsError("CANCELLED", sentence, execution_uncertain=ask.is_sent)
+        return self.fail(id, error)
+
+    def credit(self, id: int, count: int) -> None:
+        """The handler of a call may send so many more results."""
+        ask = self._open.get(id)
+        if ask is not None and ask.is_sent:
+            self._write(Credit(id, "handler", count))
+
+    def argument(self, id: int, payload: Any, *, last: bool = False) -> None:
+        """A chunk of arguments of a call, or their end."""
+        ask = self._open.get(id)
+        if ask is not None and ask.is_sent:
+            talk = ask.message.talk if isinstance(ask.message, Start) else None
+            said = payload if talk is None else talk.seal("chunk-to-handler", payload)
+            self._write(Chunk(id, "handler", ask.next_seq, said, last))
+            ask.next_seq += 1
+            ask.repeats = False
+
+    def take(self, chunk: Chunk) -> list[Event]:
+        """A chunk of the result of a call, which its caller thereby has seen something of."""
+        ask = self._open.get(chunk.id)
+        if ask is None:
+            return []
+        ask.repeats = False
+        return [Part(chunk.id, chunk.payload)]
+
+    def wanted(self, credit: Credit) -> list[Event]:
+        """The handler of a call takes more arguments."""
+        return [Wanted(credit.id, credit.count)] if credit.id in self._open else []
 
     def cut(self) -> list[Event]:
         """The connection has ended."""

@@ -15,15 +15,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar
 
-from .blocks import BlockChoices, LockMode, Mode, RingChoices, Side
+from . import blocks_shapes
 from .blocks_messages import BlockNotice, BlockRef
 from .blocks_seat import Held, Pause, Steps
-from .blocks_slots import Bytes, Part, Snapshot, Writing, Written
+from .blocks_shapes import (
+    Attached,
+    BlockChoices,
+    LockMode,
+    Mode,
+    RingChoices,
+    Side,
+    glance,
+    kind_of,
+    writing,
+)
+from .blocks_slots import Bytes, Part, Snapshot, Written
 from .blocks_steps import Attachment
 from .blocks_table import Table
 from .desk import Desk
 from .errors import PoolsError
-from .payload import type_of
 from .ring import RingRecord, RingSteps
 
 _T = TypeVar("_T")
@@ -48,32 +58,29 @@ class BlockAsker(Protocol):
 
 async def done(asker: BlockAsker, steps: Steps[_T]) -> _T:
     """Does these steps, one after another. Raises PoolsError."""
-    answer: Any = None
-    error: PoolsError | None = None
+    told: Any = None
     while True:
         try:
-            step = steps.send(answer) if error is None else steps.throw(error)
+            step = steps.throw(told) if isinstance(told, PoolsError) else steps.send(told)
         except StopIteration as over:
             return over.value
-        answer, error = None, None
+        told = None
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             continue
         try:
-            answer = await asker.request(lambda now, step=step: asker.desk.block(step, now))
+            told = await asker.request(lambda now, step=step: asker.desk.block(step, now))
         except PoolsError as refused:
-            error = refused
+            told = refused
 
 
-class Pinned:
+class Pinned(blocks_shapes.Pinned):
     """A generation that stays as it is until it is released: `data` is a view of it."""
 
     def __init__(
         self, viewed: tuple[memoryview, Snapshot], release: Callable[[], Awaitable[None]]
     ) -> None:
-        self.data, snapshot = viewed
-        self.generation = snapshot.generation
-        self.content_type = snapshot.content_type
+        super().__init__(*viewed)
         self._release = release
 
     async def release(self) -> None:
@@ -87,18 +94,13 @@ class Pinned:
         await self.release()
 
 
-class Lock:
+class Lock(blocks_shapes.Lock):
     """A lock that is held until its end, or until it is lost."""
 
     def __init__(self, block: Attachment, held: Held, asker: BlockAsker) -> None:
-        self._block, self._held, self._asker = block, held, asker
-        self.mode = held.mode
-        self.fence = held.fence
-
-    @property
-    def error(self) -> PoolsError | None:
-        """Why it was lost; None while it is held."""
-        return self._held.error
+        super().__init__(held)
+        self._block = block
+        self._asker = asker
 
     async def unlock(self) -> None:
         """Lets it go. Raises PoolsError LOCK_LOST where it was lost before."""
@@ -130,25 +132,12 @@ class Locking:
                 raise
 
 
-class _Part:
-    """What blocks and rings have in common."""
+class _Part(Attached):
+    """The ends of a block or ring."""
 
     def __init__(self, asker: BlockAsker, attachment: Attachment) -> None:
+        super().__init__(attachment)
         self._asker = asker
-        self._at = attachment
-        self._is_open = True
-        attachment.users += 1
-        self.id = attachment.id
-
-    @property
-    def via(self) -> str:
-        """ "map": its memory is mapped here; "socket": all goes over the connection."""
-        return self._at.via
-
-    @property
-    def capacity(self) -> int:
-        """The most bytes of one generation; of a ring, all its bytes."""
-        return self._at.capacity
 
     async def detach(self) -> None:
         """Lets it go. Views of it stay what they are."""
@@ -180,9 +169,8 @@ class Block(_Part):
         One whole generation, or a piece of it. Generation 0: nothing was written yet. Raises
         PoolsError GENERATION_GONE, INTEGRITY.
         """
-        slots = None if self._at.is_sealed else self._at.slots
-        if slots is not None and offset == 0 and length is None and generation is None:
-            found = slots.glance()
+        if offset == 0 and length is None and generation is None:
+            found = glance(self._at)
             if found is not None:
                 return found
         return await done(self._asker, self._at.read(Part(offset, length, generation)))
@@ -201,9 +189,8 @@ class Block(_Part):
         there. Raises PoolsError CONFLICT where `if_generation` is not the newest, LOCK_LOST,
         BLOCK_SEALED, PINNED, OUT_OF_RANGE.
         """
-        kind = None if content_type is None else type_of(content_type)
-        writing = Writing(memoryview(data).cast("B"), offset, kind, if_generation, 0, 0)
-        return await done(self._asker, self._at.write(writing, fence))
+        new = writing(data, offset=offset, onto=if_generation, content_type=content_type)
+        return await done(self._asker, self._at.write(new, fence))
 
     async def pin(self) -> Pinned:
         """Keeps the newest generation as it is until it is released; one at a time."""
@@ -268,8 +255,8 @@ class Ring(_Part):
         Puts a record behind all others, at most an eighth of the ring. Raises PoolsError RING_FULL
         where a consumer is behind for 100 ms.
         """
-        kind = None if content_type is None else type_of(content_type)
-        await done(self._asker, self._steps.send(memoryview(data).cast("B"), kind))
+        record = memoryview(data).cast("B")
+        await done(self._asker, self._steps.send(record, kind_of(content_type)))
 
     async def next(self) -> RingRecord | None:
         """The next record, if there is one now."""

@@ -12,8 +12,9 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
 
-from .events import Event, Failed, Part
-from .messages import Answered, CancelMode
+from .events import Event, Part
+from .messages import CancelMode
+from .outcome import Outcome, Parts
 
 Box = SimpleQueue[Event]
 
@@ -38,27 +39,22 @@ class Asker(Protocol):
         ...
 
 
-class Pending:
+class Pending(Outcome):
     """A call that was begun, and its answer to come."""
 
     def __init__(self, asker: Asker, id: int, box: Box, deadline: float) -> None:
+        super().__init__(id)
         self._asker = asker
         self._box = box
         self._deadline = deadline
-        self._ended: Answered | Failed | None = None
-        self.id = id
 
     def result(self) -> Any:
         """
         Waits for the answer. Raises PoolsError; waits no longer than the call's `ttl` and a little.
         """
         while self._ended is None:
-            event = self._asker.take(self._box, self._deadline)
-            if isinstance(event, (Answered, Failed)):
-                self._ended = event
-        if isinstance(self._ended, Failed):
-            raise self._ended.error.again()
-        return self._ended.result
+            self._hear(self._asker.take(self._box, self._deadline))
+        return self._result()
 
     def cancel(self, mode: CancelMode = "killnowait") -> None:
         """
@@ -68,13 +64,8 @@ class Pending:
         """
         self._asker.cancel(self.id, mode)
 
-    @property
-    def repeated(self) -> bool:
-        """Whether the answer is that of an earlier call with the same idempotency key."""
-        return isinstance(self._ended, Answered) and self._ended.repeated
 
-
-class Stream:
+class Stream(Parts):
     """
     The parts of a streamed result, in order. Iterate it once; leaving early cancels the call.
 
@@ -82,37 +73,24 @@ class Stream:
     """
 
     def __init__(self, asker: Asker, id: int, box: Box, deadline: float, credit: int) -> None:
+        super().__init__(id, credit)
         self._asker = asker
         self._box = box
         self._deadline = deadline
-        self._step = max(1, credit // 2)
-        self._taken = 0
-        self._is_over = False
-        self.id = id
-        self.result: Any = None
-        """What the handler returned; None while parts are to come."""
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        if self._is_over:
-            raise StopIteration
-        while True:
+        while not self._is_over:
             event = self._asker.take(self._box, self._deadline)
             if isinstance(event, Part):
-                self._taken += 1
-                if self._taken >= self._step:
-                    self._asker.credit(self.id, self._taken)
-                    self._taken = 0
+                count = self._taken.one()
+                if count:
+                    self._asker.credit(self.id, count)
                 return event.payload
-            if isinstance(event, Answered):
-                self._is_over = True
-                self.result = event.result
-                raise StopIteration
-            if isinstance(event, Failed):
-                self._is_over = True
-                raise event.error.again()
+            self._hear(event)
+        raise StopIteration
 
     def cancel(self, mode: CancelMode = "killnowait") -> None:
         """Asks for its end. The next part asked for then raises CANCELLED."""

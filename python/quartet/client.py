@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar, Unpack
 from .address import Address
 from .calls import Pending, Stream
 from .delivery import Listener
-from .desk import explained
+from .desk import explained, flagged
 from .engine import Engine
 from .errors import PoolsError
 from .handling import Work
@@ -26,6 +26,7 @@ from .messages import Emit
 from .options import AppOptions, Behind, CallChoices, CallOptions, Offer, OfferChoices, State, Topic
 from .pool import Pool
 from .topics import Listening
+from .tried import heard, working
 
 drain_seconds: Final = 10.0
 _log: Final = logging.getLogger("quartet")
@@ -63,18 +64,9 @@ class App:
         """
 
         def register(work: _Kept) -> _Kept:
-            before = self._engine.works.get((pool, trigger))
-            self._engine.works[pool, trigger] = work
-            try:
-                self._engine.request(
-                    lambda now: self._engine.desk.register(Offer(pool, trigger, choices), now)
-                )
-            except BaseException:
-                if before is None:
-                    self._engine.works.pop((pool, trigger), None)
-                else:
-                    self._engine.works[pool, trigger] = before
-                raise
+            offer = Offer(pool, trigger, choices)
+            with working(self._engine.works, (pool, trigger), work):
+                self._engine.request(lambda now: self._engine.desk.register(offer, now))
             return work
 
         return register
@@ -146,8 +138,7 @@ class App:
         Tells whoever listens. With `ack` it waits, and gives how many it `reached` and how many
         `lost` it.
         """
-        ours = (("ack", ack), ("retain", retain), ("exclude_self", exclude_self))
-        said = tuple(word for word, is_set in ours if is_set) + tuple(flags)
+        said = flagged(flags, ack=ack, retain=retain, exclude_self=exclude_self)
         emit = Emit(None, pool, name, payload, said)
         if ack:
             return self._engine.request(lambda now: self._engine.desk.emit(emit, now))
@@ -169,17 +160,13 @@ class App:
         of a name, `>` all further ones. Gives its undo. Raises PoolsError.
         """
         listening = Listening(pool, pattern, listener)
-        # First the listener, then the question: what is retained comes before the answer.
-        self._engine.delivery.listeners.add(listening)
+        listeners = self._engine.delivery.listeners
         topic = Topic(pool, pattern, group, behind, depth)
-        try:
+        with heard(listeners, listening):
             self._engine.request(lambda now: self._engine.desk.subscribe(topic, now))
-        except BaseException:
-            self._engine.delivery.listeners.remove(listening)
-            raise
 
         def undo() -> None:
-            if self._engine.delivery.listeners.remove(listening) and self.state != "closed":
+            if listeners.remove(listening) and self.state != "closed":
                 self._engine.request(lambda now: self._engine.desk.unsubscribe(pool, pattern, now))
 
         return undo

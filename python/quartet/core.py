@@ -12,18 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from .arrival import Arrival
 from .asks import Ask, Asks, gone, grace_seconds, waiting_limit
 from .blocks_messages import Asked, Notified
 from .blocks_table import Table
 from .errors import PoolsError
-from .events import Away, Broken, Closed, Draining, Event, Part, Ready, Remark, Told, Wanted
+from .events import Away, Broken, Closed, Draining, Event, Ready, Remark, Told
 from .frames import FrameReader, prefixed
+from .heartbeat import Heartbeat
 from .holding import Holding
-from .keys import Keyring
-from .messages import Answered, Called, Cancel, CancelMode, Chunk, Credit, Emit, Emitted, Incoming
-from .messages import Outgoing, Ping, Plain, Refused, Start
+from .messages import Answered, Called, Cancel, Chunk, Credit, Emit, Emitted, Incoming, Outgoing
+from .messages import Ping, Plain, Refused, Start
 from .options import AppOptions, State
-from .proof import claim, encode64
 from .restoring import Standing
 from .sealed_heard import Ground
 from .sealed_pools import SealedPools
@@ -31,9 +31,6 @@ from .wire import Form, decode, encode, pong
 
 frame_limit_bytes: Final = 64 * 1024 * 1024
 """Above what any server sends: its own limit is 16 MiB unless it is raised."""
-shaking_seconds: Final = 10.0
-"""How long a handshake may take."""
-_unsaid_heartbeat: Final = 15.0
 
 
 class Core:
@@ -42,6 +39,7 @@ class Core:
     def __init__(self, options: AppOptions) -> None:
         self.state: State = "connecting"
         self.standing = Standing(options)
+        self.asks = Asks(self._write)
         self.holding = Holding(self._write)
         self.blocks = Table()
         self.name = options.app
@@ -51,17 +49,14 @@ class Core:
         self._reader = FrameReader(frame_limit_bytes)
         # Invariant: empty whenever there is no connection.
         self._out: list[bytes] = []
-        self._asks = Asks()
         # As JSON, which every server reads: what waits for a connection.
         self._emits: list[bytes] = []
         self._last_id = 0
-        self._shaking: int | None = None
-        # What was asked for to hold again, and is not answered yet.
-        self._restoring: set[int] = set()
+        self._arrival = Arrival(options, self.standing, self._write, self._next_id)
         self.sealed = SealedPools(
             Ground(
-                *(options.app, self.standing, self._asks, self.holding),
-                *(self._write, self._next_id, self._restoring, self._restored),
+                *(options.app, self.standing, self.asks, self.holding),
+                *(self._write, self._next_id, self._arrival.restoring, self._restored),
             )
         )
         self.blocks.keys = self.sealed.seals.ring
@@ -69,18 +64,16 @@ class Core:
         self._stays_away = False
         self._was_ready = False
         self._is_leaving = False
-        self._heard = self._pinged = self._opened = 0.0
-        self._heartbeat = _unsaid_heartbeat
+        self._heartbeat = Heartbeat()
 
     def opened(self, now: float, token: str | None = None) -> None:
         """A connection is there: the handshake is to be sent."""
         self._reader = FrameReader(frame_limit_bytes)
         self._form = Form()
         self._out = []
-        self._heard = self._pinged = self._opened = now
+        self._heartbeat.heard(now)
         self._ending = None
-        self._shaking = self._next_id()
-        self._write(Plain(self.standing.handshake(self._shaking, token)))
+        self._arrival.begin(now, token)
 
     def take(self) -> bytes:
         """What is to be sent now."""
@@ -92,7 +85,7 @@ class Core:
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Takes the next bytes. After `Broken` the connection is of no use."""
-        self._heard = now
+        self._heartbeat.heard(now)
         events: list[Event] = []
         try:
             for body in self._reader.push(data):
@@ -108,13 +101,12 @@ class Core:
         The connection has ended, or none came about. Without `error` it is told as CONNECTION_LOST.
         """
         self._out = []
-        self._shaking = None
-        self._restoring.clear()
+        self._arrival.cut()
         self.blocks.lost()
         if self.state == "closed":
             return []
         cause = self._ending or error or PoolsError("CONNECTION_LOST", "the connection has ended")
-        events = self.holding.drop() + self.sealed.cut() + self._asks.cut()
+        events = self.holding.drop() + self.sealed.cut() + self.asks.cut()
         # Who was in once comes back: a pool that is missing may be made again, an id be free again.
         may_return = self._was_ready or self._options.patient
         if self._stays_away or not may_return:
@@ -130,7 +122,7 @@ class Core:
             return []
         self.state = "closed"
         self._ending = error
-        events = self.holding.drop() + self.sealed.finish(error) + self._asks.finish(error)
+        events = self.holding.drop() + self.sealed.finish(error) + self.asks.finish(error)
         if self._emits:
             unsent = f"{len(self._emits)} emits waited for a connection and were not sent"
             events.append(Remark(PoolsError("CONNECTION_LOST", unsent)))
@@ -138,17 +130,16 @@ class Core:
 
     def tick(self, now: float) -> list[Event]:
         """Time has passed: to be called about every second, with a connection and without."""
-        events = self._asks.expire(now) + self.sealed.expire(now, is_ready=self.is_connected)
-        if (self._shaking is not None or self._restoring) and now - self._opened > shaking_seconds:
+        events = self.asks.expire(now) + self.sealed.expire(now, is_ready=self.is_connected)
+        if self._arrival.is_late(now):
             sentence = "the server does not answer the handshake"
             events.append(Broken(PoolsError("CONNECTION_LOST", sentence)))
         elif self.state in ("ready", "draining"):
             for renewal in self.blocks.due(now):
                 self.ask(renewal, now + renewal.seconds, now)
-            if now - self._heard > 3 * self._heartbeat:
+            if self._heartbeat.is_silent(now):
                 events.append(Broken(PoolsError("CONNECTION_LOST", "the server is silent")))
-            elif now - max(self._heard, self._pinged) > self._heartbeat:
-                self._pinged = now
+            elif self._heartbeat.is_due(now):
                 self._write(Plain({"type": "ping", "id": str(self._next_id())}))
         return events
 
@@ -174,7 +165,7 @@ class Core:
         payload that JSON cannot spell.
         """
         self.check_open()
-        self._asks.check_room(is_connected=self.is_connected)
+        self.asks.check_room(is_connected=self.is_connected)
         id = self._next_id()
         if isinstance(message, Plain):
             message.fields = {"type": message.fields["type"], "id": str(id), **message.fields}
@@ -187,23 +178,8 @@ class Core:
             self._write(ask.sent(now))
         else:
             encode(message, Form())  # What cannot be spelled is told here, to whoever asks.
-        self._asks.add(id, ask)
+        self.asks.add(id, ask)
         return id
-
-    def cancel(self, id: int, mode: CancelMode) -> list[Event]:
-        """Ends one of our calls. In mode "kill" it ends when its handler has stopped."""
-        ask = self._asks.find(id)
-        if ask is None:
-            return []
-        was_sent = ask.is_sent
-        if was_sent:
-            # A call that is to end is not begun again on another connection.
-            ask.repeats = False
-            self._write(Cancel(id, mode))
-            if mode == "kill":
-                return []
-        error = PoolsError("CANCELLED", "cancelled by its caller", execution_uncertain=was_sent)
-        return self._asks.fail(id, error)
 
     def emit(self, emit: Emit) -> None:
         """
@@ -234,22 +210,6 @@ class Core:
         if self.is_connected:
             self._write(asked)
 
-    def credit(self, id: int, count: int) -> None:
-        """The handler of one of our calls may send more results."""
-        ask = self._asks.find(id)
-        if ask is not None and ask.is_sent:
-            self._write(Credit(id, "handler", count))
-
-    def argument(self, id: int, payload: Any, *, last: bool = False) -> None:
-        """A chunk of arguments of one of our calls, or their end."""
-        ask = self._asks.find(id)
-        if ask is not None and ask.is_sent:
-            talk = ask.message.talk if isinstance(ask.message, Start) else None
-            said = payload if talk is None else talk.seal("chunk-to-handler", payload)
-            self._write(Chunk(id, "handler", ask.next_seq, said, last))
-            ask.next_seq += 1
-            ask.repeats = False
-
     def drain(self, deadline: float, now: float) -> int | None:
         """
         Asks for no new calls; answered when the last is done. None where there is nobody to ask.
@@ -274,14 +234,14 @@ class Core:
         if message is None:
             return
         if isinstance(message, Answered):
-            ask = self._asks.end(message.id)
+            ask = self.asks.end(message.id)
             if ask is not None:
                 if ask.done is not None:
                     ask.done()
                 if isinstance(ask.message, Asked):
                     self.blocks.answered(ask.message, message.result, now)
                 events.append(message)
-            elif message.id in self._restoring:
+            elif message.id in self._arrival.restoring:
                 self.blocks.restored(message.id, message.result)
                 self._restored(message.id, now, events)
         elif isinstance(message, Called):
@@ -291,12 +251,11 @@ class Core:
         elif isinstance(message, Refused):
             self._refused(message, now, events)
         elif isinstance(message, Chunk):
-            self._chunk(message, events)
+            is_ours = message.toward == "caller"
+            events += self.asks.take(message) if is_ours else self.holding.take_argument(message)
         elif isinstance(message, Credit):
-            if message.toward == "handler":
-                events += self.holding.take_credit(message.id, message.count)
-            elif self._asks.find(message.id) is not None:
-                events.append(Wanted(message.id, message.count))
+            is_ours = message.toward == "caller"
+            events += self.asks.wanted(message) if is_ours else self.holding.take_credit(message)
         elif isinstance(message, Cancel):
             events += self.holding.stop(message.id, message.reason)
         elif isinstance(message, Notified):
@@ -307,20 +266,19 @@ class Core:
             self._plain(message.fields, now, events)
 
     def _refused(self, refused: Refused, now: float, events: list[Event]) -> None:
-        is_handshake = refused.id is not None and refused.id == self._shaking
-        if refused.close is not None or is_handshake:
+        if refused.close is not None or self._arrival.is_handshake(refused.id):
             self._turned_away(refused.error, refused.close)
-        elif refused.id is None or refused.id in self._restoring:
+        elif refused.id is None or refused.id in self._arrival.restoring:
             events.append(Remark(refused.error))
             self.blocks.restored(refused.id or 0, None)
             self._restored(refused.id, now, events)
         else:
-            ask = self._asks.find(refused.id)
+            ask = self.asks.find(refused.id)
             if ask is not None and isinstance(ask.message, Asked):
                 self.blocks.refused(ask.message, refused.error)
             repeated = self.sealed.refused(refused, now)
             fails = repeated is None
-            events += self._asks.fail(refused.id, refused.error) if fails else repeated
+            events += self.asks.fail(refused.id, refused.error) if fails else repeated
 
     def _turned_away(self, error: PoolsError, close: str | None) -> None:
         """
@@ -332,21 +290,12 @@ class Core:
         if close is None:
             raise error
 
-    def _chunk(self, chunk: Chunk, events: list[Event]) -> None:
-        if chunk.toward == "handler":
-            events += self.holding.take_argument(chunk)
-            return
-        ask = self._asks.find(chunk.id)
-        if ask is not None:
-            ask.repeats = False
-            events.append(Part(chunk.id, chunk.payload))
-
     def _plain(self, fields: dict[str, Any], now: float, events: list[Event]) -> None:
         kind = fields.get("type")
-        if kind == "handshake_ack" and self._shaking is not None:
+        if kind == "handshake_ack" and self._arrival.is_shaking:
             self._acknowledged(fields, now)
             self._restored(None, now, events)
-        elif kind == "challenge" and self._shaking is not None:
+        elif kind == "challenge" and self._arrival.is_shaking:
             self._prove(fields)
         elif kind == "drain":
             self.state = "draining"
@@ -359,53 +308,42 @@ class Core:
             events += self.sealed.told(fields, now)
             events.append(Told(operation, pool, fields))
 
-    def _prove(self, fields: dict[str, Any]) -> None:
-        app, key = self._options.app, self._options.key
-        if key is None:
-            self._turned_away(
-                PoolsError("UNAUTHENTICATED", f"the id {app} is bound to a key"), None
-            )
-            return
-        auth = {"type": "auth", "correlation_id": str(self._shaking)}
-        self._write(Plain(auth | {"signature": encode64(key.sign(claim(app, fields)))}))
+    def _prove(self, challenge: dict[str, Any]) -> None:
+        error = self._arrival.prove(challenge)
+        if error is not None:
+            self._turned_away(error, None)
 
     def _acknowledged(self, fields: dict[str, Any], now: float) -> None:
-        features = fields.get("features")
-        spoken = features if isinstance(features, list) else []
-        self._form = Form("compact" in spoken, "mixed" in spoken)
-        beat = fields.get("heartbeat_ms")
-        self._heartbeat = beat / 1000 if isinstance(beat, int) and beat > 0 else _unsaid_heartbeat
-        session, assigned = fields.get("session"), fields.get("assigned")
-        self.standing.resume = session.get("resume") if isinstance(session, dict) else None
-        self.sealed.opened(session)
-        self.name = assigned.get("app_id", self.name) if isinstance(assigned, dict) else self.name
-        self._shaking = None
-        self.blocks.connected(fields.get("shm"))
+        welcome = self._arrival.acknowledged(fields)
+        self._form = welcome.form
+        self._heartbeat.seconds = welcome.heartbeat
+        self.name = welcome.name or self.name
+        self.sealed.opened(welcome.session)
+        self.blocks.connected(welcome.shm)
         for request in self.standing.requests():
-            if not self.sealed.restores(request, now, lambda that=request: self._restore(that)):
-                self._restore(request)
+            self._restore(request, request, now)
         for asked in self.blocks.requests():
-            of = {"pool": asked.block.pool}
-            if not self.sealed.restores(of, now, lambda that=asked: self._restore(that)):
-                self._restore(asked)
+            self._restore(asked, {"pool": asked.block.pool}, now)
 
-    def _restore(self, request: dict[str, Any] | Asked) -> None:
-        id = self._next_id()
-        self._restoring.add(id)
-        if isinstance(request, Asked):
-            request.id = id
-            self.blocks.awaits(request)
-            return self._write(request)
-        self._write(Plain({"type": request["type"], "id": str(id), **request}))
+    def _restore(self, request: dict[str, Any] | Asked, of: dict[str, Any], now: float) -> None:
+        """Asks for it again: at once, or behind the proofs of the encrypted pool that it is of."""
+
+        def ask() -> None:
+            self._arrival.restore(request)
+            if isinstance(request, Asked):
+                self.blocks.awaits(request)
+
+        if not self.sealed.restores(of, now, ask):
+            ask()
 
     def _restored(self, id: int | None, now: float, events: list[Event]) -> None:
         """One answer to what is to hold again; behind the last all that waits is sent."""
-        self._restoring.discard(id or 0)
-        if self._restoring or self._shaking is not None or self.state in ("ready", "draining"):
+        self._arrival.restoring.discard(id or 0)
+        if not self._arrival.is_over or self.state in ("ready", "draining"):
             return
         self.state = "ready"
         self._was_ready = True
-        for ask in self._asks.waiting(now):
+        for ask in self.asks.waiting(now):
             events += self.sealed.resend(ask, now)
         self._out += map(prefixed, self._emits)
         self._emits.clear()

@@ -7,7 +7,7 @@ asks, and what says again what holds already, may be sent twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from .blocks_messages import Asked, BlockRef
@@ -169,6 +169,11 @@ class Desk:
 
 def _encrypted(name: str) -> PoolsError:
     return PoolsError("NOT_ENCRYPTED", f"pool {name} is encrypted: join it with its keys")
+
+
+def flagged(flags: Iterable[str], **ours: bool) -> tuple[str, ...]:
+    """The flags of an emit: those of ours that are set, then `flags`."""
+    return (*(word for word, is_set in ours.items() if is_set), *flags)
 
 
 def explained(payload: Any, options: CallOptions) -> dict[str, Any]:

@@ -22,21 +22,9 @@ from .calls import Box, Pending, Stream
 from .core import Core
 from .delivery import Delivery
 from .desk import Desk, request_seconds
+from .dispatch import Dispatch
 from .errors import PoolsError
-from .events import (
-    Argument,
-    Closed,
-    Event,
-    Failed,
-    Handed,
-    Held,
-    MoreCredit,
-    Noticed,
-    Part,
-    Remark,
-    Stopped,
-    Wanted,
-)
+from .events import Event, Held, Noticed
 from .handling import Call, Work
 from .inputs import Inputs
 from .messages import Answer, Answered, CancelMode, Emitted
@@ -62,9 +50,8 @@ class Engine:
         """Why it is over, where the program did not end it."""
         self.runner = Runner(self, address, options)
         self._lock = threading.Lock()
-        self._boxes: dict[int, Box] = {}
-        self._handling: dict[Held, Call] = {}
         self._inputs = Inputs(self)
+        self._events: Dispatch[Box, Call] = Dispatch(self, self._inputs)
         self._abandoned: SimpleQueue[int] = SimpleQueue()
         self._threads = ThreadPoolExecutor(workers, "quartet-worker")
 
@@ -80,7 +67,7 @@ class Engine:
             events = step(self.core)
         self._flush()
         for event in events:
-            self._dispatch(event)
+            self._events.put(event)
         return events
 
     def finish(self, cause: PoolsError | None) -> None:
@@ -123,11 +110,11 @@ class Engine:
 
     def cancel(self, id: int, mode: CancelMode) -> None:
         """Asks for the end of a call."""
-        self.step(lambda core: core.cancel(id, mode))
+        self.step(lambda core: core.asks.cancel(id, mode))
 
     def credit(self, id: int, count: int) -> None:
         """The handler of a call may send more."""
-        self.act(lambda core: core.credit(id, count))
+        self.act(lambda core: core.asks.credit(id, count))
 
     def abandon(self, id: int) -> None:
         """Nobody holds this call any more. Takes no lock: it may be the collector that calls."""
@@ -159,9 +146,40 @@ class Engine:
             if id is None:
                 box.put(Answered(0, None))
             else:
-                self._boxes[id] = box
+                self._events.boxes[id] = box
         self._flush()
         return Pending(self, id or 0, box, now + seconds)
+
+    def hand(self, held: Held) -> None:
+        """A call is to be handled. For `Dispatch`, as all below."""
+        called = held.called
+        work = self.works.get((called.pool, called.trigger))
+        call = Call(self, held)
+        try:
+            if work is None:
+                raise RuntimeError(f"{called.trigger} is not handled here")
+            self._events.handling[held] = call
+            self._threads.submit(self._work, call, held, work)
+        except RuntimeError as error:  # Also what a pool of threads says that takes no more.
+            self._events.handling.pop(held, None)
+            refusal = Answer(called.id, error=str(error), is_unavailable=True)
+            self.act(lambda core: core.holding.answer(held, refusal))
+
+    def deliver(self, event: Emitted | Noticed) -> None:
+        """Listeners are to hear this."""
+        self.delivery.put(event)
+
+    def ready(self) -> None:
+        """Everything holds."""
+        self.runner.ready()
+
+    def end(self, cause: PoolsError | None) -> None:
+        """It is over for good."""
+        self.cause = cause
+        self.delivery.close()
+        self.runner.end()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.closed.set()
 
     def _begin(
         self,
@@ -179,7 +197,7 @@ class Engine:
             id, deadline = self.desk.call(
                 start, options, now, credit=credit, parent=parent, has_input=input is not None
             )
-            self._boxes[id] = box
+            self._events.boxes[id] = box
             if input is not None:
                 self._inputs.add(id, input)
         self._flush()
@@ -192,67 +210,10 @@ class Engine:
         with self._lock:
             return self.core.take()
 
-    def _dispatch(self, event: Event) -> None:
-        if isinstance(event, (Answered, Failed)):
-            box = self._boxes.pop(event.id, None)
-            self._inputs.end(event.id)
-            if box is not None:
-                box.put(event)
-            elif isinstance(event, Failed):
-                _log.warning("what held before is not restored: %s", event.error)
-        elif isinstance(event, Part):
-            box = self._boxes.get(event.id)
-            if box is not None:
-                box.put(event)
-        elif isinstance(event, Handed):
-            self._hand(event.held)
-        elif isinstance(event, (Emitted, Noticed)):
-            self.delivery.put(event)
-        elif isinstance(event, Wanted):
-            self._inputs.want(event.id, event.count)
-        elif isinstance(event, (Stopped, MoreCredit, Argument)):
-            self._tell(event)
-        elif isinstance(event, Remark):
-            _log.warning("told: %s", event.error)
-        elif isinstance(event, Closed):
-            self._end(event.error)
-
-    def _tell(self, event: Stopped | MoreCredit | Argument) -> None:
-        call = self._handling.get(event.held)
-        if call is None:
-            return
-        if isinstance(event, Stopped):
-            call.stop()
-        elif isinstance(event, MoreCredit):
-            call.move()
-        else:
-            call.take(event)
-
-    def _hand(self, held: Held) -> None:
-        called = held.called
-        work = self.works.get((called.pool, called.trigger))
-        call = Call(self, held)
-        try:
-            if work is None:
-                raise RuntimeError(f"{called.trigger} is not handled here")
-            self._handling[held] = call
-            self._threads.submit(self._work, call, held, work)
-        except RuntimeError as error:  # Also what a pool of threads says that takes no more.
-            self._handling.pop(held, None)
-            refusal = Answer(called.id, error=str(error), is_unavailable=True)
-            self.act(lambda core: core.holding.answer(held, refusal))
-
     def _work(self, call: Call, held: Held, work: Work) -> None:
         try:
             call.work(work)
         except Exception:
             _log.exception("a call of %s was not answered", call.trigger)
         finally:
-            self._handling.pop(held, None)
-
-    def _end(self, cause: PoolsError | None) -> None:
-        self.cause = cause
-        self.delivery.close()
-        self.runner.end()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self.closed.set()
+            self._events.handling.pop(held, None)

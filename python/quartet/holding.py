@@ -58,12 +58,12 @@ class Holding:
             held.stopped = "lost"
         return [Stopped(held) for held in dropped]
 
-    def take_credit(self, id: int, count: int) -> list[Event]:
+    def take_credit(self, credit: Credit) -> list[Event]:
         """Its caller takes more results."""
-        held = self._held.get(id)
+        held = self._held.get(credit.id)
         if held is None:
             return []
-        held.credit += count
+        held.credit += credit.count
         return [MoreCredit(held)]
 
     def take_argument(self, chunk: Chunk) -> list[Event]:

@@ -63,9 +63,9 @@ class Inputs:
                 credit += more
             try:
                 item = next(iterator)
-                self._engine.act(lambda core, item=item: core.argument(id, item))
+                self._engine.act(lambda core, item=item: core.asks.argument(id, item))
             except StopIteration:
-                return self._engine.act(lambda core: core.argument(id, None, last=True))
+                return self._engine.act(lambda core: core.asks.argument(id, None, last=True))
             except Exception:
                 _log.exception("the arguments of a call failed: it is cancelled")
                 return self._engine.cancel(id, "killnowait")

@@ -15,18 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from . import trinity
-from .envelopes import (
-    Content,
-    Opened,
-    Opener,
-    Sealer,
-    SealingEpoch,
-    clock_tolerance_ms,
-    integrity,
-    now_ms,
-)
+from .envelopes import Content, Opened, SealingEpoch, integrity, now_ms
 from .epochs import EpochKeys, Member, check_keys, make_record, missing, shard_before, unwrapped
 from .errors import PoolsError
+from .keys_open import Opener, clock_tolerance_ms
+from .keys_seal import Sealer
 from .keys_shapes import LentKeys, PoolKeys
 from .trinity import Grade, KeyGrade, MessageKind
 from .trinity_crypto import Exchange, Signer, Verifier, digest

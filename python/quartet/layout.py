@@ -36,8 +36,6 @@ pin_cells: Final = 64
 # In a record, counted in words.
 in_record_generation: Final = 2
 
-records_at: Final = 256
-record_bytes: Final = 64
 data_at: Final = 4096
 line_bytes: Final = 64
 

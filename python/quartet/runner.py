@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from .address import Address, Pace
 from .core import Core
 from .errors import PoolsError
-from .events import Away, Broken, Event, Ready
+from .events import Away, Broken, Event
 from .link import Link, open_link
 from .options import AppOptions
 
@@ -68,6 +68,11 @@ class Runner:
                 link.send(data)
             except OSError:
                 link.close()  # Whoever receives is told of the end.
+
+    def ready(self) -> None:
+        """The connection works."""
+        self._pace.ready(time.monotonic())
+        self._first.set()
 
     def end(self) -> None:
         """There will be no other connection."""
@@ -125,10 +130,7 @@ class Runner:
 
     def _step(self, step: Callable[[Core], list[Event]]) -> None:
         for event in self._engine.step(step):
-            if isinstance(event, Ready):
-                self._pace.ready(time.monotonic())
-                self._first.set()
-            elif isinstance(event, Broken):
+            if isinstance(event, Broken):
                 raise _Unusable(event.error)
 
     def _lost(self, error: PoolsError | None) -> float:

@@ -81,24 +81,6 @@ def notice(ring: Keyring, told: Fields) -> Noticed:
     return "noted"
 
 
-def reach_back(ring: Keyring) -> Way[Fields]:
-    """
-    Fetches records from before the first that is known, so that what was sealed then can be read.
-    """
-    records: list[bytes] = []
-    before = ring.first_epoch - 1
-    while len(records) < before:
-        page = _bytes_of_all((yield "epochs", {"after": len(records)}), "records")
-        if not page:
-            raise integrity("the server has lost records of epochs")
-        records += page
-    for record in reversed(records[:before]):
-        ring.take(record)
-    # The certificates of those epochs could not be verified before.
-    _, _ = yield from _join(ring)
-    return {"epochs": len(records[:before])}
-
-
 def asking(operation: str, fields: Fields) -> Way[Fields]:
     """One operation, and its answer."""
     return (yield operation, fields)

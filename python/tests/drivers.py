@@ -86,18 +86,21 @@ class Holds:
             self._open[trigger].pop(0).put(value)
 
 
-class Blocking:
-    """One app of the blocking client."""
+class _Driver:
+    """What both have in common. `act` of `_begin` gives what it has come to, or what to await."""
 
-    def __init__(self, address: str, name: str, fields: dict[str, Any], holds: Holds) -> None:
-        self.app = quartet.App(parsed(address), app_options(name, fields), 32)
+    app: Any
+
+    def __init__(self, holds: Holds) -> None:
         self._holds = holds
-        self._beside = ThreadPoolExecutor(32)
-        self._connecting = self._beside.submit(self.app.start)
+        self._connecting: Future[None] = Future()
         self._results: dict[str, Callable[[], Any]] = {}
         self._calls: dict[str, tuple[Any, str]] = {}
         self._heard: dict[str, Queue[dict[str, Any]]] = {}
         self._undo: dict[str, Callable[[], Any]] = {}
+
+    def _begin(self, label: str, act: Callable[[], Any]) -> None:
+        raise NotImplementedError
 
     def refused(self) -> BaseException | None:
         return self._connecting.exception(wait_seconds)
@@ -105,50 +108,8 @@ class Blocking:
     def state(self) -> str:
         return self.app.state
 
-    def call(self, label: str, trigger: str, fields: dict[str, Any]) -> None:
-        mode = fields.pop("cancel", "killnowait")
-        try:
-            pending = self.app.submit(trigger, fields.pop("payload", None), **options_of(fields))
-        except quartet.PoolsError as error:
-            self._results[label] = failing(error)
-            return
-        self._calls[label] = (pending, mode)
-        self._results[label] = pending.result
-
-    def stream(self, label: str, trigger: str, fields: dict[str, Any]) -> None:
-        mode = fields.pop("cancel", "killnowait")
-        stream = self.app.stream(trigger, fields.pop("payload", None), **options_of(fields))
-        self._calls[label] = (stream, mode)
-        self._results[label] = lambda: [list(stream), stream.result][1]
-
-    def cancel(self, label: str) -> None:
-        call, mode = self._calls[label]
-        call.cancel(mode)
-
-    def next(self, label: str) -> tuple[Any, ...]:
-        for part in self._calls[label][0]:
-            return (part,)
-        return ()
-
     def emit(self, label: str, name: str, fields: dict[str, Any]) -> None:
         self._begin(label, lambda: self.app.emit(name, fields.pop("payload", None), **fields))
-
-    def handle(self, label: str, trigger: str, work: str, fields: dict[str, Any]) -> None:
-        done = self._work(trigger, work)
-        self._undo[label] = lambda: self.app.unhandle(trigger, pool=fields.get("pool", "default"))
-        self._begin(label, lambda: self.app.handle(trigger, **fields)(done) and None)
-
-    def on(self, label: str, pattern: str, fields: dict[str, Any]) -> None:
-        heard = self._heard[label] = Queue()
-
-        def listen(payload: Any, emitted: quartet.Emitted) -> None:
-            names = ("name", "pool", "origin", "retained", "lost", "seq")
-            heard.put({"payload": payload} | {each: getattr(emitted, each) for each in names})
-
-        def begin() -> None:
-            self._undo[label] = self.app.on(pattern, listen, **fields)
-
-        self._begin(label, begin)
 
     def undo(self, label: str) -> None:
         self._begin(f"undo {label}", self._undo[label])
@@ -175,6 +136,86 @@ class Blocking:
     def outcome(self, label: str) -> Any:
         return self._results[label]()
 
+    def _unhandles(self, label: str, trigger: str, fields: dict[str, Any]) -> None:
+        pool = fields.get("pool", "default")
+        self._undo[label] = lambda: self.app.unhandle(trigger, pool=pool)
+
+    def _listener(self, label: str) -> Callable[[Any, quartet.Emitted], None]:
+        heard = self._heard[label] = Queue()
+
+        def listen(payload: Any, emitted: quartet.Emitted) -> None:
+            names = ("name", "pool", "origin", "retained", "lost", "seq")
+            heard.put({"payload": payload} | {each: getattr(emitted, each) for each in names})
+
+        return listen
+
+
+_more = object()
+
+
+def _at_once(work: str, payload: Any, call: quartet.Call | aio.Call) -> Any:
+    """What comes of work that waits for nobody; `_more` of any other."""
+    if work == "echo":
+        return payload
+    if work == "fail":
+        raise HandlerFailure(payload["message"], payload.get("code"))
+    if work == "decline":
+        call.unavailable()
+    return _counting(payload) if work == "count" else _more
+
+
+def _counting(most: int) -> Any:
+    yield from range(1, most + 1)
+    return "counted"
+
+
+class Blocking(_Driver):
+    """One app of the blocking client."""
+
+    def __init__(self, address: str, name: str, fields: dict[str, Any], holds: Holds) -> None:
+        super().__init__(holds)
+        self.app = quartet.App(parsed(address), app_options(name, fields), 32)
+        self._beside = ThreadPoolExecutor(32)
+        self._connecting = self._beside.submit(self.app.start)
+
+    def call(self, label: str, trigger: str, fields: dict[str, Any]) -> None:
+        mode = fields.pop("cancel", "killnowait")
+        try:
+            pending = self.app.submit(trigger, fields.pop("payload", None), **options_of(fields))
+        except quartet.PoolsError as error:
+            self._results[label] = failing(error)
+            return
+        self._calls[label] = (pending, mode)
+        self._results[label] = pending.result
+
+    def stream(self, label: str, trigger: str, fields: dict[str, Any]) -> None:
+        mode = fields.pop("cancel", "killnowait")
+        stream = self.app.stream(trigger, fields.pop("payload", None), **options_of(fields))
+        self._calls[label] = (stream, mode)
+        self._results[label] = lambda: [list(stream), stream.result][1]
+
+    def cancel(self, label: str) -> None:
+        call, mode = self._calls[label]
+        call.cancel(mode)
+
+    def next(self, label: str) -> tuple[Any, ...]:
+        for part in self._calls[label][0]:
+            return (part,)
+        return ()
+
+    def handle(self, label: str, trigger: str, work: str, fields: dict[str, Any]) -> None:
+        done = self._work(trigger, work)
+        self._unhandles(label, trigger, fields)
+        self._begin(label, lambda: self.app.handle(trigger, **fields)(done) and None)
+
+    def on(self, label: str, pattern: str, fields: dict[str, Any]) -> None:
+        listen = self._listener(label)
+
+        def begin() -> None:
+            self._undo[label] = self.app.on(pattern, listen, **fields)
+
+        self._begin(label, begin)
+
     def end(self) -> None:
         self.app.close(0)
         self._beside.shutdown(wait=False, cancel_futures=True)
@@ -182,9 +223,17 @@ class Blocking:
     def _begin(self, label: str, act: Callable[[], Any]) -> None:
         # The next line may be said only when this has been: it asks, or it is over already.
         asked = self.app._engine.core._last_id
-        future: Future[Any] = self._beside.submit(act)
+        begun = threading.Event()
+
+        def begin() -> Any:
+            begun.set()
+            return act()
+
+        future: Future[Any] = self._beside.submit(begin)
         self._results[label] = lambda: future.result(wait_seconds)
-        until = time.monotonic() + 0.5
+        begun.wait(wait_seconds)
+        # One that does neither, such as a close that waits for calls, is left alone after this.
+        until = time.monotonic() + 2
         while not future.done() and self.app._engine.core._last_id == asked:
             if time.monotonic() > until:
                 return
@@ -195,14 +244,9 @@ class Blocking:
 
         def done(payload: Any, call: quartet.Call) -> Any:
             holds.count(holds.begun, trigger)
-            if work == "echo":
-                return payload
-            if work == "fail":
-                raise HandlerFailure(payload["message"], payload.get("code"))
-            if work == "decline":
-                call.unavailable()
-            if work == "count":
-                return _counting(payload)
+            known = _at_once(work, payload, call)
+            if known is not _more:
+                return known
             if work == "gather":
                 return list(call.input)
             if work.startswith("ask:"):
@@ -220,31 +264,16 @@ class Blocking:
         return done
 
 
-def _counting(most: int) -> Any:
-    yield from range(1, most + 1)
-    return "counted"
-
-
-class Awaiting:
+class Awaiting(_Driver):
     """One app of the asyncio client, in a loop of its own."""
 
     def __init__(self, address: str, name: str, fields: dict[str, Any], holds: Holds) -> None:
-        self._holds = holds
+        super().__init__(holds)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.app = self._now(lambda: aio.App(parsed(address), app_options(name, fields)))
         self._connecting = asyncio.run_coroutine_threadsafe(self.app.start(), self._loop)
-        self._results: dict[str, Callable[[], Any]] = {}
-        self._calls: dict[str, tuple[Any, str]] = {}
-        self._heard: dict[str, Queue[dict[str, Any]]] = {}
-        self._undo: dict[str, Callable[[], Any]] = {}
-
-    def refused(self) -> BaseException | None:
-        return self._connecting.exception(wait_seconds)
-
-    def state(self) -> str:
-        return self.app.state
 
     def call(self, label: str, trigger: str, fields: dict[str, Any]) -> None:
         mode = fields.pop("cancel", "killnowait")
@@ -282,53 +311,21 @@ class Awaiting:
 
         return self._wait(take())
 
-    def emit(self, label: str, name: str, fields: dict[str, Any]) -> None:
-        self._begin(label, self.app.emit(name, fields.pop("payload", None), **fields))
-
     def handle(self, label: str, trigger: str, work: str, fields: dict[str, Any]) -> None:
-        pool = fields.get("pool", "default")
-        self._undo[label] = lambda: self.app.unhandle(trigger, pool=pool)
+        self._unhandles(label, trigger, fields)
 
         async def register() -> None:
             await self.app.handle(trigger, self._work(trigger, work), **fields)
 
-        self._begin(label, register())
+        self._begin(label, register)
 
     def on(self, label: str, pattern: str, fields: dict[str, Any]) -> None:
-        heard = self._heard[label] = Queue()
-
-        def listen(payload: Any, emitted: quartet.Emitted) -> None:
-            names = ("name", "pool", "origin", "retained", "lost", "seq")
-            heard.put({"payload": payload} | {each: getattr(emitted, each) for each in names})
+        listen = self._listener(label)
 
         async def begin() -> None:
             self._undo[label] = await self.app.on(pattern, listen, **fields)
 
-        self._begin(label, begin())
-
-    def undo(self, label: str) -> None:
-        self._begin(f"undo {label}", self._undo[label]())
-
-    def hears(self, label: str) -> dict[str, Any]:
-        return self._heard[label].get(timeout=wait_seconds)
-
-    def pool(self, label: str, operation: str, name: str, fields: dict[str, Any]) -> None:
-        self._begin(label, getattr(self.app.pool(name), operation)(**fields))
-
-    def admin(self, label: str, operation: str, fields: dict[str, Any]) -> None:
-        self._begin(label, self.app.admin(operation, **fields))
-
-    def explain(self, label: str, trigger: str, fields: dict[str, Any]) -> None:
-        self._begin(label, self.app.explain(trigger, **options_of(fields)))
-
-    def drain(self, label: str) -> None:
-        self._begin(label, self.app.drain())
-
-    def close(self, label: str) -> None:
-        self._begin(label, self.app.close())
-
-    def outcome(self, label: str) -> Any:
-        return self._results[label]()
+        self._begin(label, begin)
 
     def end(self) -> None:
         self._wait(self.app.close(0))
@@ -336,8 +333,8 @@ class Awaiting:
         self._thread.join()
         self._loop.close()
 
-    def _begin(self, label: str, work: Any) -> None:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+    def _begin(self, label: str, act: Callable[[], Any]) -> None:
+        future = asyncio.run_coroutine_threadsafe(act(), self._loop)
         self._results[label] = lambda: future.result(wait_seconds)
         # Two turns of the loop: the first begins it, and then it has asked.
         self._wait(asyncio.sleep(0))
@@ -357,14 +354,9 @@ class Awaiting:
 
         async def done(payload: Any, call: aio.Call) -> Any:
             holds.count(holds.begun, trigger)
-            if work == "echo":
-                return payload
-            if work == "fail":
-                raise HandlerFailure(payload["message"], payload.get("code"))
-            if work == "decline":
-                call.unavailable()
-            if work == "count":
-                return _counting(payload)
+            known = _at_once(work, payload, call)
+            if known is not _more:
+                return known
             if work == "gather":
                 return [each async for each in call.input]
             if work.startswith("ask:"):

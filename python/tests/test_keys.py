@@ -20,10 +20,13 @@ except ImportError:
     has_cryptography = False
 
 from quartet import trinity
-from quartet.envelopes import Content, Opener, Sealer, SealingEpoch, window_counters
+from quartet.envelopes import Content, SealingEpoch
 from quartet.epochs import EpochKeys, make_record, unwrapped
 from quartet.errors import PoolsError
 from quartet.keys import Keyring, PoolKeys
+from quartet.keys_open import Opener
+from quartet.keys_replays import window_counters
+from quartet.keys_seal import Sealer
 from quartet.trinity_crypto import Exchange, Signer, derive, digest
 
 vectors: dict[str, Any] = json.loads((root / "test/vectors/trinity.json").read_text())
