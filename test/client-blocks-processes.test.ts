@@ -4,16 +4,14 @@
  * killed at each size (6), BLOCKS_SEED where random instants begin.
  */
 import assert from "node:assert/strict"
-import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { type TestContext, test } from "node:test"
-import type { App } from "../src/client/pools.ts"
+import { test } from "node:test"
 import { at, headerOf, inRecord, MemoryArea, recordBytes, strideOf } from "../src/wire/layout.ts"
 import { blockWorld, generationOf } from "./client-blocks-parts.ts"
-import { fill, type Job, numberOf } from "./client-blocks-worker.ts"
+import { killed, worker, writable } from "./client-blocks-programs.ts"
+import { fill, numberOf } from "./client-blocks-worker.ts"
 import { eventually } from "./harness.ts"
 import { seeded } from "./operators-stage.ts"
 
@@ -21,36 +19,6 @@ const seconds = Number(process.env["BLOCKS_SECONDS"] ?? 0.4)
 const kills = Number(process.env["BLOCKS_KILLS"] ?? 6)
 const seed = Number(process.env["BLOCKS_SEED"] ?? 7)
 const sizes = [64, 4_096, 1_048_576]
-
-async function worker(t: TestContext, job: Job) {
-  const program = join(import.meta.dirname, "client-blocks-worker.ts")
-  const child: ChildProcess = spawn(process.execPath, [program, JSON.stringify(job)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  })
-  t.after(() => child.kill("SIGKILL"))
-  const said: string[] = []
-  if (child.stdout === null) throw new Error("never: it has a pipe")
-  createInterface({ input: child.stdout }).on("line", (line) => said.push(line))
-  await eventually(() => said.includes("begun"))
-  return { child, said }
-}
-
-async function killed(child: ChildProcess): Promise<void> {
-  const closed = once(child, "close")
-  child.kill("SIGKILL")
-  await closed
-}
-
-/** An app that may be refused while the server finds out whether the last writer lives. */
-async function writable(app: App, id: string) {
-  for (;;) {
-    try {
-      return await app.pool("default").block.attach(id, { mode: "write" })
-    } catch (thrown) {
-      assert.equal((thrown as { code?: unknown }).code, "WRITER_EXISTS")
-    }
-  }
-}
 
 const pairs = [
   { writer: "auto", reader: "auto" },
@@ -71,8 +39,8 @@ test("PL98 PL120 readers of every kind see whole contents that never go back, at
         const made = await maker.pool("default").block.create(id, bytes, { slots })
         await made.detach()
         const job = { address, block: id, bytes } as const
-        const from = await worker(t, { ...job, role: "write", app: "writer", map: writer })
-        const to = await worker(t, { ...job, role: "read", app: "reader", map: reader })
+        const from = await worker(t, "node", { ...job, role: "write", app: "writer", map: writer })
+        const to = await worker(t, "node", { ...job, role: "read", app: "reader", map: reader })
         const until = performance.now() + seconds * 1_000
         await eventually(() => performance.now() > until && to.said.length > 1)
         const seen: unknown = JSON.parse(to.said.at(-1) ?? "")
@@ -91,7 +59,13 @@ test("PL98 the same reading without its checks sees torn contents", async (t) =>
   const made = await maker.pool("default").block.create("b", bytes, { slots: 2 })
   const { uuid } = made
   await made.detach()
-  const { child } = await worker(t, { role: "write", address, app: "writer", block: "b", bytes })
+  const { child } = await worker(t, "node", {
+    role: "write",
+    address,
+    app: "writer",
+    block: "b",
+    bytes,
+  })
   const [dir] = (await filesOf(blocksDir)).filter((name) => name.includes(uuid))
   assert.ok(dir !== undefined)
   let torn = 0
@@ -127,7 +101,7 @@ test("PL100 a writer that is killed at any instant leaves the block readable, an
       const reader = await ada.pool("default").block.attach(id)
       for (let round = 0; round < kills; round++) {
         const job = { role: "write", address, app: "writer", block: id, bytes } as const
-        const { child } = await worker(t, job)
+        const { child } = await worker(t, "node", job)
         const [drawn = 0] = random(1)
         const until = performance.now() + drawn / 16
         await eventually(() => performance.now() > until)
@@ -152,7 +126,7 @@ test("PL102 a writer that was stopped and overruled writes nowhere when it goes 
   const bytes = 1_048_576
   const made = await ada.pool("default").block.create("b", bytes)
   await made.detach()
-  const { child } = await worker(t, {
+  const { child } = await worker(t, "node", {
     ...{ role: "write", address, app: "zombie", block: "b", bytes },
   })
   const reader = await ada.pool("default").block.attach("b")

@@ -4,63 +4,21 @@
  * killed at each size (2), BLOCKS_SEED where random instants begin.
  */
 import assert from "node:assert/strict"
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { once } from "node:events"
-import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { type TestContext, test } from "node:test"
-import type { App } from "../src/client/pools.ts"
+import { spawnSync } from "node:child_process"
+import { test } from "node:test"
 import { blockWorld, codeOf, generationOf } from "./client-blocks-parts.ts"
-import { type Job, numberOf } from "./client-blocks-worker.ts"
+import { killed, python, worker, writable } from "./client-blocks-programs.ts"
+import { numberOf } from "./client-blocks-worker.ts"
 import { eventually } from "./harness.ts"
-import { findPython } from "./needs.ts"
 import { seeded } from "./operators-stage.ts"
 
 const seconds = Number(process.env["BLOCKS_SECONDS"] ?? 0.4)
 const kills = Number(process.env["BLOCKS_KILLS"] ?? 2)
 const seed = Number(process.env["BLOCKS_SEED"] ?? 7)
-const folder = join(import.meta.dirname, "../python")
-const python = findPython() ?? "python3"
 const look = "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)"
 const isHere = spawnSync(python, ["-c", look]).status === 0
 /** Each program that is begun takes its time on a machine that is busy with other things. */
 const options = { skip: isHere ? false : "python3 of 3.11 is missing", timeout: 300_000 }
-
-type Wanted = Omit<Job, "role"> & { readonly role: Job["role"] | "careless" }
-
-/** Begins one, and gives what it says. */
-async function worker(t: TestContext, language: "node" | "python", job: Wanted) {
-  const own = join(import.meta.dirname, "client-blocks-worker.ts")
-  const words = language === "node" ? [own] : ["-m", "tests.blocks_worker"]
-  const program = language === "node" ? process.execPath : python
-  const child: ChildProcess = spawn(program, [...words, JSON.stringify(job)], {
-    ...{ cwd: folder, stdio: ["ignore", "pipe", "inherit"] },
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
-  })
-  t.after(() => child.kill("SIGKILL"))
-  const said: string[] = []
-  if (child.stdout === null) throw new Error("never: it has a pipe")
-  createInterface({ input: child.stdout }).on("line", (line) => said.push(line))
-  await eventually(() => said.includes("begun"))
-  return { child, said }
-}
-
-async function killed(child: ChildProcess): Promise<void> {
-  const closed = once(child, "close")
-  child.kill("SIGKILL")
-  await closed
-}
-
-/** An app that may be refused while the server finds out whether the last writer lives. */
-async function writable(app: App, id: string) {
-  for (;;) {
-    try {
-      return await app.pool("default").block.attach(id, { mode: "write" })
-    } catch (thrown) {
-      assert.equal((thrown as { code?: unknown }).code, "WRITER_EXISTS")
-    }
-  }
-}
 
 const pairs = [
   { from: "python", writer: "auto", to: "node", reader: "auto" },

@@ -202,8 +202,8 @@ for (const { map, via } of ways) {
       found = value
     })
     // It goes on behind all that was there when it saw that it was lapped.
-    await eventually(() => {
-      if (found === undefined) void lossy.send(bytes("last"))
+    await eventually(async () => {
+      if (found === undefined) await lossy.send(bytes("last"))
       return found !== undefined
     })
     assert.deepEqual(

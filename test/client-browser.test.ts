@@ -79,7 +79,7 @@ async function enter(page: Page): Promise<void> {
 
 /** Waits until an expression holds in the page. */
 async function holds(page: Page, expression: string): Promise<void> {
-  await page.waitForFunction(expression, undefined, { timeout: 20_000 })
+  await page.waitForFunction(expression, undefined, { timeout: 60_000 })
 }
 
 test("DC126 edits made offline outlive the tab, in IndexedDB", onPage, async (t) => {

@@ -274,6 +274,35 @@ test("DC62 DC64 language and names reach everybody, also when wished for while a
   assert.deepEqual({ code, inserted }, { code: "bad-message", inserted: "" })
 })
 
+test("DC144 whenReady waits for the server's text, anew after a lost line, and not for ever", async (t) => {
+  const server = await restartable(t, { sqliteUri: databaseFile(t) })
+  await connect(server.url).documents.append("notes", "here already")
+  const text = open(t, server, "notes")
+  assert.equal(text.text, "")
+  await text.whenReady()
+  assert.equal(text.text, "here already")
+  await text.whenReady() // at once
+
+  await server.stop()
+  await until([text], () => text.state === "resuming")
+  let isReady = false
+  const again = text.whenReady().then(() => {
+    isReady = true
+  })
+  text.replace(0, 0, "not ")
+  await new Promise(setImmediate)
+  assert.equal(isReady, false)
+  await server.start()
+  text.hurry()
+  await again
+  assert.equal(text.text, "not here already")
+
+  const closing = open(t, server, "~AAAAAAAAAAAAAAAAAAAAAA")
+  const refused = { message: "this text was closed: Unknown or expired link" }
+  await assert.rejects(closing.whenReady(), refused)
+  await assert.rejects(closing.whenReady(), refused)
+})
+
 test("DC50 whenSaved waits for the disk, and in memory mode for the acknowledgement", async (t) => {
   const server = await startServer(t, { sqliteUri: databaseFile(t) })
   const onDisk = open(t, server, "notes")

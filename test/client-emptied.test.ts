@@ -1,8 +1,24 @@
 /** A document that the server has not any more: whoever still shows its text decides. */
 import assert from "node:assert/strict"
-import { test } from "node:test"
-import { Operation } from "../src/client/client.ts"
+import { type TestContext, test } from "node:test"
+import { Operation, type SharedText } from "../src/client/client.ts"
 import { agree, isSynchronized, next, open, restartable, until } from "./client-parts.ts"
+
+/** Two with one text, whose server has lost it; `meanwhile` is done while there is none. */
+async function emptied(t: TestContext, meanwhile = (_ada: SharedText, _bob: SharedText) => {}) {
+  const server = await restartable(t) // in memory: a restart forgets everything
+  const ada = open(t, server, "notes")
+  const bob = open(t, server, "notes")
+  ada.replace(0, 0, "precious")
+  await agree(ada, bob)
+  await server.stop()
+  meanwhile(ada, bob)
+  const told = [next(ada, "emptied"), next(bob, "emptied")]
+  await server.start()
+  ada.hurry()
+  bob.hurry()
+  return { server, ada, bob, choices: await Promise.all(told) }
+}
 
 test("DC150 when the server has nothing any more its user decides", async (t) => {
   for (const choice of ["restore", "discard"] as const) {
@@ -29,17 +45,7 @@ test("DC150 when the server has nothing any more its user decides", async (t) =>
 })
 
 test("DC150 two who restore one text at the same moment give it once", async (t) => {
-  const server = await restartable(t) // in memory: a restart forgets everything
-  const ada = open(t, server, "notes")
-  const bob = open(t, server, "notes")
-  ada.replace(0, 0, "precious")
-  await agree(ada, bob)
-  await server.stop()
-  const emptied = [next(ada, "emptied"), next(bob, "emptied")]
-  await server.start()
-  ada.hurry()
-  bob.hurry()
-  const choices = await Promise.all(emptied)
+  const { server, ada, bob, choices } = await emptied(t)
   const lost: string[] = []
   for (const text of [ada, bob]) text.on("lost", ({ why }) => lost.push(why))
   for (const { restore } of choices) restore()
@@ -55,19 +61,10 @@ test("DC150 two who restore one text at the same moment give it once", async (t)
 })
 
 test("DC150 who restores second and had another text is offered it beside the first's", async (t) => {
-  const server = await restartable(t)
-  const ada = open(t, server, "notes")
-  const bob = open(t, server, "notes")
-  ada.replace(0, 0, "precious")
-  await agree(ada, bob)
-  await server.stop()
-  ada.replace(8, 8, " by ada")
-  bob.replace(8, 8, " by bob")
-  const emptied = [next(ada, "emptied"), next(bob, "emptied")]
-  await server.start()
-  ada.hurry()
-  bob.hurry()
-  const choices = await Promise.all(emptied)
+  const { ada, bob, choices } = await emptied(t, (ada, bob) => {
+    ada.replace(8, 8, " by ada")
+    bob.replace(8, 8, " by bob")
+  })
   const lost = Promise.race([next(ada, "lost"), next(bob, "lost")])
   for (const { restore } of choices) restore()
   const { why, mine, server: theirs, resend } = await lost
@@ -79,17 +76,8 @@ test("DC150 who restores second and had another text is offered it beside the fi
 })
 
 test("DC150 a text that another restored before is taken as it is", async (t) => {
-  const server = await restartable(t)
-  const ada = open(t, server, "notes")
-  const bob = open(t, server, "notes")
-  ada.replace(0, 0, "precious")
-  await agree(ada, bob)
-  await server.stop()
-  const emptied = [next(ada, "emptied"), next(bob, "emptied")]
-  await server.start()
-  ada.hurry()
-  bob.hurry()
-  const [first, second] = await Promise.all(emptied)
+  const { server, ada, bob, choices } = await emptied(t)
+  const [first, second] = choices
   bob.on("lost", () => assert.fail("nothing is lost"))
   first?.restore()
   await ada.whenSaved()

@@ -1,14 +1,10 @@
 /** Encrypted pools in Chromium, with the modules that a server gives out, and a program on Node. */
 import assert from "node:assert/strict"
-import { after, test } from "node:test"
-import { type Browser, chromium } from "playwright-core"
+import { test } from "node:test"
 import { Keyring } from "../src/client/keys.ts"
+import { barePage } from "./bare-page.ts"
 import { onPage } from "./browser.ts"
 import { found, vault, world } from "./client-encrypted-parts.ts"
-import { findChromium } from "./needs.ts"
-
-let browser: Browser | undefined
-after(() => browser?.close())
 
 test("PL122 PL125 a page and a program talk in an encrypted pool", onPage, async (t) => {
   const { url, join } = await world(t)
@@ -17,18 +13,7 @@ test("PL122 PL125 a page and a program talk in an encrypted pool", onPage, async
   await bob.handle("reverse", (bytes: Uint8Array) => bytes.toReversed(), vault)
   const ring = await Keyring.from(owner.keys.lend("shard"))
   await owner.keys.certify(ring.writerKey)
-  browser = await chromium.launch({
-    executablePath: findChromium() ?? "",
-    args: [
-      ...["--no-sandbox", "--disable-gpu"],
-      "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
-    ],
-  })
-  const page = await browser.newPage()
-  await page.route(`${url}/bare`, (route) =>
-    route.fulfill({ body: "<!doctype html><title>app</title>", contentType: "text/html" }),
-  )
-  await page.goto(`${url}/bare`)
+  const page = await barePage(url)
   const kept = Object.entries(ring.keys).map(([name, value]) => [
     name,
     value instanceof Uint8Array ? [...value] : value,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Keyring } from "../src/client/keys.ts"
 import type { App } from "../src/client/pools.ts"
-import type { Clock } from "../src/server.ts"
+import type { Clock } from "../src/server-clock.ts"
 import { readEnvelope } from "../src/wire/trinity-envelope.ts"
 import {
   admit,

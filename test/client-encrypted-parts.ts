@@ -10,7 +10,8 @@ import {
   PoolsError,
 } from "../src/client/pools.ts"
 import { connect, nodePrimitives, type Pool } from "../src/client/tcp.ts"
-import { FrameReader, prefixed } from "../src/wire/frames.ts"
+import { prefixFraming } from "../src/net/framing.ts"
+import { FrameReader } from "../src/wire/frames.ts"
 import { eventually, type Start, startServer } from "./harness.ts"
 
 export const vault = { pool: "vault" }
@@ -95,7 +96,7 @@ export async function between(t: TestContext, address: string): Promise<Between>
   }
   const relay = createRelay((near) => {
     const far = dial(Number(port), hostname)
-    const send = (to: Socket, text: string) => to.write(prefixed(Buffer.from(text)))
+    const send = (to: Socket, text: string) => to.write(prefixFraming(Buffer.from(text)))
     const carry = (from: Socket, to: Socket, changed: Meddle) => {
       sockets.add(from)
       const reader = new FrameReader(32 * 1024 * 1024)

@@ -87,7 +87,7 @@ test("DC147 the manual's program runs as it stands", async (t) => {
   child.stderr.on("data", (data) => {
     out += String(data)
   })
-  const [code] = await once(child, "exit")
+  const [code] = await once(child, "close")
   assert.equal(code, 0, out)
   // What the others' connections say comes when it comes.
   const lines = out.trimEnd().split("\n")

@@ -10,7 +10,7 @@ import {
   type SharedText,
   type TextEvents,
 } from "../src/client/client.ts"
-import { type Started, startServer, temporaryDirectory } from "./harness.ts"
+import { lastingPort, type Started, startServer, temporaryDirectory } from "./harness.ts"
 
 const events = [
   "change",
@@ -113,9 +113,9 @@ export function databaseFile(t: TestContext): string {
 
 /** A server on a port of its own that may be stopped and started again at the same address. */
 export async function restartable(t: TestContext, config: { readonly sqliteUri?: string } = {}) {
-  let server = await startServer(t, config)
+  const port = await lastingPort()
+  let server = await startServer(t, { ...config, port })
   const { url } = server
-  const port = Number(new URL(url).port)
   return {
     url,
     stop: () => server.stop(),

@@ -1,14 +1,10 @@
 /** The module of pools that a server gives out, in Chromium. */
 import assert from "node:assert/strict"
-import { after, test } from "node:test"
-import { type Browser, chromium } from "playwright-core"
+import { test } from "node:test"
 import { connect } from "../src/client/tcp.ts"
+import { barePage } from "./bare-page.ts"
 import { onPage } from "./browser.ts"
 import { startServer } from "./harness.ts"
-import { findChromium } from "./needs.ts"
-
-let browser: Browser | undefined
-after(() => browser?.close())
 
 test(
   "PL13 PL25 PL29 a page calls a program and is called by it, with the module that the server gives out",
@@ -19,18 +15,7 @@ test(
     t.after(() => bob.close({ withinMs: 0 }))
     await bob.handle("add", ({ x, y }: { x: number; y: number }) => x + y)
     await bob.handle("reverse", (bytes: Uint8Array) => bytes.toReversed())
-    browser = await chromium.launch({
-      executablePath: findChromium() ?? "",
-      args: [
-        ...["--no-sandbox", "--disable-gpu"],
-        "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
-      ],
-    })
-    const page = await browser.newPage()
-    await page.route(`${url}/bare`, (route) =>
-      route.fulfill({ body: "<!doctype html><title>app</title>", contentType: "text/html" }),
-    )
-    await page.goto(`${url}/bare`)
+    const page = await barePage(url)
     const told = await page.evaluate<unknown>(`(async () => {
     const { connect, keyFromSeed } = await import("./client-pools.js")
     const key = await keyFromSeed(new Uint8Array(32).fill(5))

@@ -14,7 +14,7 @@ import {
 } from "../src/client/pools.ts"
 import { connect } from "../src/client/tcp.ts"
 import { selfSigned } from "./certificate.ts"
-import { eventually, type Start, startServer, temporaryDirectory } from "./harness.ts"
+import { eventually, lastingPort, type Start, startServer, temporaryDirectory } from "./harness.ts"
 
 /** A server, and apps of it over TCP that are closed with the test. */
 async function world(t: TestContext, config: Start = {}) {
@@ -188,6 +188,9 @@ test("PL67 an app's own triggers run without the server, with the same deadline,
     signals.map(({ aborted }) => aborted),
     [true, true],
   )
+  // A time that is longer than any timer does not end at once.
+  await ada.handle("soon", () => new Promise((resolve) => setTimeout(() => resolve("done"), 20)))
+  assert.equal(await ada.call("soon", null, { ttlMs: 2 ** 31 }), "done")
   // The server has seen none of them; with `shortCircuit: false` it sees all.
   const calls = async (app: App) => (await app.admin("server_status"))["calls"]
   assert.partialDeepStrictEqual(await calls(ada), { outcomes: {} })
@@ -312,8 +315,8 @@ test("PL39 PL40 a handler is replaced and taken back; listeners share what is su
 })
 
 test("PL141 PL140 after a restart of the server all that held holds again", async (t) => {
-  const { pools, join, stop } = await world(t)
-  const port = Number((pools[0] ?? "").split(":")[1])
+  const port = await lastingPort()
+  const { join, stop } = await world(t, { poolsPort: port })
   const [ada, bob] = [await join("ada"), await join("bob")]
   await bob.handle("echo", (input) => input)
   const heard: unknown[] = []

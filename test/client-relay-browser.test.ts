@@ -59,7 +59,7 @@ async function visit(t: TestContext, { url }: Started, yjs: string): Promise<Pag
 
 /** Waits until an expression holds in the page. */
 async function holds(page: Page, expression: string): Promise<void> {
-  await page.waitForFunction(expression, undefined, { timeout: 20_000 })
+  await page.waitForFunction(expression, undefined, { timeout: 60_000 })
 }
 
 test("RL130 RL129 RL135 the built modules share rooms between browsers", onPage, async (t) => {

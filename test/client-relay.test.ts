@@ -4,7 +4,8 @@ import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import { type TestContext, test } from "node:test"
 import { WebSocketServer } from "ws"
-import { eventually, HandClock, type Start, startServer } from "./harness.ts"
+import { Presence } from "../src/client/room-presence.ts"
+import { eventually, HandClock, lastingPort, type Start, startServer } from "./harness.ts"
 import { agree, between, enter, secret, settled, tokenFor } from "./room-parts.ts"
 
 const tokenKey = { kind: "secret", secret } as const
@@ -80,8 +81,8 @@ test("RL131 gives what was written before and between connections, in order", as
 })
 
 test("RL131 gives what it has to a server that was started again", async (t) => {
-  const first = await startServer(t)
-  const port = Number(new URL(first.url).port)
+  const port = await lastingPort()
+  const first = await startServer(t, { port })
   const [ada, bob] = [enter(t, first.url), enter(t, first.url)]
   ada.write("one")
   await agree("one", ada, bob)
@@ -154,6 +155,26 @@ test("RL132 shows who is here and what they show, and again after a return", asy
   await eventually(() => bob.room.others.get("ada") === null)
   ada.room.close()
   await eventually(() => !bob.room.others.has("ada"))
+})
+
+test("RL132 what is shown leaves at once, then the last of it each 50 ms", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] })
+  const said: object[] = []
+  const presence = new Presence({
+    self: "ada",
+    say: (payload) => said.push(payload),
+    changed: () => {},
+  })
+  presence.joined()
+  for (let at = 1; at <= 3; at++) presence.present({ at })
+  t.mock.timers.tick(49)
+  assert.deepEqual(said, [{ at: 1 }])
+  t.mock.timers.tick(1)
+  assert.deepEqual(said, [{ at: 1 }, { at: 3 }])
+  t.mock.timers.tick(50)
+  presence.present(null)
+  assert.deepEqual(said.slice(2), [{}])
+  presence.parted()
 })
 
 test("RL133 a viewer reads, and what it writes reaches nobody", async (t) => {

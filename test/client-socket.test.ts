@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
 import { type TestContext, test } from "node:test"
 import { type WebSocket as ServerSocket, WebSocketServer } from "ws"
+import { socketAddress } from "../src/client/address.ts"
 import { connect } from "../src/client/client.ts"
 import { type Ending, Socket } from "../src/client/socket.ts"
 
@@ -234,5 +235,22 @@ test("DC144 takes the addresses of a server in all their forms, and nothing else
   for (const url of ["http://h/p", "ws://h/p/", "wss://h", "https://h/?x#y"]) connect(url)
   for (const url of ["h:3030", "ftp://h/", "", "/relative"]) {
     assert.throws(() => connect(url), TypeError, url)
+  }
+})
+
+test("DC144 finds the sockets of each part below a server's address, whichever of them it names", () => {
+  const host = "://host:3030"
+  for (const [url, sockets] of [
+    [`http${host}`, `ws${host}/pools`],
+    [`HTTPS${host}/`, `wss${host}/pools`],
+    [`ws${host}/a/folder?x=/#y`, `ws${host}/a/folder/pools`],
+    [`wss${host}/pools`, `wss${host}/pools`],
+    [`http${host}/pools/`, `ws${host}/pools`],
+    [`http${host}/carpools//`, `ws${host}/carpools/pools`],
+  ] as const) {
+    assert.equal(socketAddress(url, "pools"), sockets, url)
+  }
+  for (const wrong of ["host:3030", "ftp://host/", "", "/pools"]) {
+    assert.throws(() => socketAddress(wrong, "operators"), /^TypeError: not a server's address/)
   }
 })

@@ -85,6 +85,19 @@ for (const [name, sealed] of [
     assert.equal(bob.line.unacknowledged, 1)
   })
 
+  test(`RL129 asks again for a token that could not be given${name}`, async (t) => {
+    const { url } = await startServer(t, { tokenKey })
+    let asked = 0
+    const token = () => {
+      asked += 1
+      if (asked <= 2) throw new Error("there is no token now")
+      return tokenFor({ role: "editor" })
+    }
+    const ada = join(t, url, { ...sealed, token })
+    await eventually(() => ada.line.state === "open")
+    assert.ok(asked >= 3)
+  })
+
   test(`RL129 tells how it stands${name}`, async (t) => {
     const { url } = await startServer(t)
     const ada = join(t, url, sealed)

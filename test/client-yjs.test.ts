@@ -12,7 +12,7 @@ import { WebsocketProvider as Theirs } from "y-websocket"
 import * as Y from "yjs"
 import { RoomKey } from "../src/client/sealed.ts"
 import { WebsocketProvider as Ours, type WebsocketOptions } from "../src/client/yjs.ts"
-import { eventually, startServer } from "./harness.ts"
+import { eventually, lastingPort, startServer } from "./harness.ts"
 
 /** A class of the suite: how one of it is made. */
 interface Contender {
@@ -141,7 +141,8 @@ for (const of of all) {
   })
 
   test(`RL129 ${of.name} comes back to a server that was started again`, async (t) => {
-    const first = await startServer(t)
+    const port = await lastingPort()
+    const first = await startServer(t, { port })
     const [ada, bob] = [join(t, of, `${first.ws}/yjs`), join(t, of, `${first.ws}/yjs`)]
     ada.text.insert(0, "one ")
     await agree("one ", ada, bob)
@@ -151,7 +152,7 @@ for (const of of all) {
     assert.ok(ada.told.includes(1012), "with the code")
     ada.text.insert(4, "two ")
     bob.text.insert(0, "zero ")
-    await startServer(t, { port: Number(new URL(first.url).port) })
+    await startServer(t, { port })
     await agree("zero one two ", ada, bob)
     await synced(ada, bob)
   })

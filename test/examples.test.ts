@@ -26,7 +26,7 @@ class Program {
     this.process.stderr.on("data", (data) => {
       this.err += String(data)
     })
-    this.ended = once(this.process, "exit").then(([code]) => code as number | null)
+    this.ended = once(this.process, "close").then(([code]) => code as number | null)
     t.after(() => this.process.kill("SIGKILL"))
   }
 
@@ -192,8 +192,9 @@ test("DC147 quartet edit says in one sentence why it cannot", async (t) => {
     [["a", "--nonsense"], 2, /nonsense/],
     [["x".repeat(200), "--url", url], 1, /bad document ID/],
     [["x".repeat(200), "--append", "--url", url], 1, /bad document ID/],
-    [["a", "--url", "http://127.0.0.1:9"], 1, /no server answers/],
-    [["a", "--url", "nonsense"], 1, /./],
+    [["a", "--url", "http://127.0.0.1:9"], 1, /no server answers.*"quartet serve".*--url/],
+    [["a", "--url", "nonsense"], 1, /not a server's address: nonsense: .*http:\/\//],
+    [["a", "--url", "localhost:3030"], 1, /not a server's address: .*http:\/\//],
   ]
   await Promise.all(
     wrong.map(async ([words, code, sentence]) => {

@@ -10,21 +10,26 @@ import type { Cursors } from "../wire/documents-shapes.ts"
 /** At most so many carets and so many selections of one editor are kept (DC71). */
 const limitCursors = 256
 
+/** Cursors of whoever made them, who may move them in place. */
+export interface OwnedCursors extends Cursors {
+  readonly cursors: number[]
+  readonly selections: [anchor: number, head: number][]
+}
+
 /** `at` after `operation`. */
-export function moveCursors(operation: Operation, at: Cursors): Cursors {
-  const move = (index: number): number => moveIndex(operation, index, "left")
-  return {
-    cursors: at.cursors.map(move),
-    selections: at.selections.map(([anchor, head]) => [move(anchor), move(head)]),
-  }
+export function moveCursors(operation: Operation, at: Cursors): OwnedCursors {
+  return mapCursors(at, (index) => moveIndex(operation, index, "left"))
 }
 
 /** `at` with every index within a text of `length` code points. */
-export function clampCursors(at: Cursors, length: number): Cursors {
-  const clamp = (index: number): number => Math.min(index, length)
+export function clampCursors(at: Cursors, length: number): OwnedCursors {
+  return mapCursors(at, (index) => Math.min(index, length))
+}
+
+function mapCursors(at: Cursors, map: (index: number) => number): OwnedCursors {
   return {
-    cursors: at.cursors.map(clamp),
-    selections: at.selections.map(([anchor, head]) => [clamp(anchor), clamp(head)]),
+    cursors: at.cursors.map(map),
+    selections: at.selections.map(([anchor, head]) => [map(anchor), map(head)]),
   }
 }
 

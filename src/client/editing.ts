@@ -6,6 +6,7 @@
  * text is what all `change` events together make of an empty text (or of the record it was opened
  * with), and each call or message tells at most one change that comes from elsewhere.
  */
+import { insertedBy } from "../ot/draft.ts"
 import type { Effect, Effects, PendingRecord, RefusalCode, Send } from "../ot/effects.ts"
 import { invert, Operation, transform } from "../ot/operation.ts"
 import { Pending } from "../ot/pending.ts"
@@ -14,11 +15,12 @@ import { drawClientKey } from "./client-key.ts"
 import { OwnCursors } from "./cursors.ts"
 import type { OpenOptions, TextEvents, TextState } from "./documents.ts"
 import { Editors } from "./editors.ts"
-import { insertedBy, together, withoutNul } from "./edits.ts"
-import { howToEnd, Keeper, type KeepingOwner, type Mark, pendingOf } from "./keeping.ts"
+import { together, withoutNul } from "./edits.ts"
+import { howToEnd, Keeper, type KeepingOwner, type Mark, pendingOf, within } from "./keeping.ts"
 import { Listeners } from "./listeners.ts"
 import type { Routes } from "./routes.ts"
 import { Session, type SessionOwner } from "./session.ts"
+import type { Ending } from "./socket.ts"
 import { type Standing, Waits } from "./waits.ts"
 
 /** Carets that only moved are told this much later, so that a held arrow key is few messages. */
@@ -92,8 +94,7 @@ export class Editing implements SessionOwner, KeepingOwner {
 
   /** See `SharedText.edit`. */
   edit(operation: Operation, at: Cursors | undefined): void {
-    const { end } = this.session
-    if (end !== undefined) throw closedBy(end.sentence)
+    this.#mustBeOpen()
     const clean = withoutNul(operation)
     if (clean.baseLength === this.#pending.length && clean.isNoop) return
     const refusal = this.#refusalOf(clean)
@@ -104,7 +105,7 @@ export class Editing implements SessionOwner, KeepingOwner {
     if (at === undefined || clean !== operation) this.#own.follow()
     else this.#own.set(at)
     this.listeners.tell("change", { operation: clean, by: "me" })
-    this.run(effects, "")
+    this.run(effects)
   }
 
   setCursors(at: Cursors): void {
@@ -112,22 +113,28 @@ export class Editing implements SessionOwner, KeepingOwner {
     this.#tellCursorsSoon()
   }
 
+  /** See `SharedText.whenReady`. */
+  whenReady(): Promise<void> {
+    return this.#until(["synchronized", "awaiting", "buffering"])
+  }
+
   /** See `SharedText.whenSaved`. */
-  whenSaved(): Promise<number> {
-    const { end } = this.session
-    if (end !== undefined) return Promise.reject(closedBy(end.sentence))
+  async whenSaved(): Promise<number> {
+    this.#mustBeOpen()
     return this.#waits.wait(this.#standing())
   }
 
   /** See `SharedText.close`. */
   async close(): Promise<void> {
-    if (this.#pending.isPending && this.state !== "closed") await this.#acknowledgedOrLate()
+    if (this.#pending.isPending) {
+      await within(this.#until(["synchronized"]), closeMs).catch(() => {}) // then without an answer
+    }
     this.session.close()
     await this.keeper?.end("keep")
   }
 
   /** Carries out what Pending answered, and tells whatever is different after it. */
-  run(effects: Effects, sentence: string): void {
+  run(effects: Effects, sentence = ""): void {
     const shows = effects.filter((effect) => effect.kind === "show")
     for (const { operation, id } of shows) {
       this.#own.move(operation)
@@ -150,7 +157,7 @@ export class Editing implements SessionOwner, KeepingOwner {
       this.#waits.look(this.#standing())
       this.keeper?.look()
     } else {
-      this.#waits.end(closedBy(end.sentence))
+      this.#waits.end(closedBy(end))
       void this.keeper?.end(howToEnd(end.code, this.#pending))
     }
   }
@@ -175,7 +182,7 @@ export class Editing implements SessionOwner, KeepingOwner {
       kept.local(moved, Date.now())
       change = theirs
     }
-    this.run(change.isNoop ? [] : [{ kind: "show", operation: change, by: "others" }], "")
+    this.run(change.isNoop ? [] : [{ kind: "show", operation: change, by: "others" }])
   }
 
   // What a record brings along is still on its way, too.
@@ -183,15 +190,18 @@ export class Editing implements SessionOwner, KeepingOwner {
     for (const operation of this.#pending.waiting) if (operation !== undefined) this.#waits.type()
   }
 
-  #acknowledgedOrLate(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, closeMs)
-      const forget = this.listeners.on("state", (state) => {
-        if (state !== "synchronized" && state !== "closed") return
-        clearTimeout(timer)
+  // Resolves with the first of these states; rejects when this is closed before.
+  #until(states: readonly TextState[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const { end } = this.session
+        if (end !== undefined) reject(closedBy(end))
+        else if (states.includes(this.state)) resolve()
+        else return
         forget()
-        resolve()
-      })
+      }
+      const forget = this.listeners.on("state", look)
+      look()
     })
   }
 
@@ -230,15 +240,15 @@ export class Editing implements SessionOwner, KeepingOwner {
       }
       case "lost": {
         const { why, mine, server } = effect
-        const resend = () => this.run(pending.resend(Date.now()), "")
+        const resend = () => this.run(pending.resend(Date.now()))
         this.listeners.tell("lost", { why, mine, server, resend })
         break
       }
       case "emptied":
         this.listeners.tell("emptied", {
           text: effect.text,
-          restore: () => this.run(pending.restore(Date.now()), ""),
-          discard: () => this.run(pending.discard(Date.now()), ""),
+          restore: () => this.run(pending.restore(Date.now())),
+          discard: () => this.run(pending.discard(Date.now())),
         })
         break
       case "fault":
@@ -276,8 +286,13 @@ export class Editing implements SessionOwner, KeepingOwner {
     const { isPending, revision } = this.#pending
     return { isPending, revision, saved: this.session.saved, isDurable: this.durable }
   }
+
+  #mustBeOpen(): void {
+    const { end } = this.session
+    if (end !== undefined) throw closedBy(end)
+  }
 }
 
-function closedBy(sentence: string): Error {
+function closedBy({ sentence }: Ending): Error {
   return new Error(`this text was closed: ${sentence}`)
 }

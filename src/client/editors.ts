@@ -8,7 +8,7 @@
  */
 import { moveIndex, type Operation } from "../ot/operation.ts"
 import type { Cursors, Info, Placed } from "../wire/documents-shapes.ts"
-import { caretAfter, clampCursors, moveCursors } from "./cursors.ts"
+import { caretAfter, clampCursors, moveCursors, type OwnedCursors } from "./cursors.ts"
 
 /** Somebody in a document. The places are kept up to date in it; who wants old ones copies them. */
 export interface Editor extends Cursors {
@@ -19,10 +19,7 @@ export interface Editor extends Cursors {
 }
 
 /** An Editor as it is kept here: its places are moved in place, since that is done so often. */
-interface Kept extends Editor {
-  cursors: number[]
-  selections: [anchor: number, head: number][]
-}
+type Kept = Editor & OwnedCursors
 
 export class Editors {
   readonly #byId = new Map<number, Kept>()
@@ -54,14 +51,14 @@ export class Editors {
       this.#byId.delete(id)
       this.#dueById.delete(id)
     } else {
-      const { cursors, selections } = this.#byId.get(id) ?? { cursors: [], selections: [] }
-      this.#put({ id, name: info.name, hue: info.hue % 360, cursors, selections })
+      const { name, hue } = info
+      this.#put({ cursors: [], selections: [], ...this.#byId.get(id), id, name, hue: hue % 360 })
     }
   }
 
   /** The server says where these are in its text: they get there once our text is that far. */
   expect(places: readonly Placed[]): void {
-    for (const { id, cursors, selections } of places) this.#dueById.set(id, { cursors, selections })
+    for (const place of places) this.#dueById.set(place.id, place)
   }
 
   /**
@@ -74,12 +71,7 @@ export class Editors {
       const editor = this.#byId.get(id) ?? { id, name: "Anonymous", hue: (id * 137) % 360 }
       let at: Cursors = place
       for (const operation of waiting) if (operation !== undefined) at = moveCursors(operation, at)
-      const { cursors, selections } = clampCursors(at, length)
-      this.#put({
-        ...editor,
-        cursors: [...cursors],
-        selections: selections.map(([anchor, head]) => [anchor, head]),
-      })
+      this.#put({ ...editor, ...clampCursors(at, length) })
       this.#isChanged = true
     }
     this.#dueById.clear()

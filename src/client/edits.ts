@@ -5,6 +5,7 @@
  * what it inserts, and cuts through no pair (DC145).
  */
 import { cleaned, codePointCount, codePointIndex, isClean, isPairAt } from "../ot/codepoints.ts"
+import { insertedBy } from "../ot/draft.ts"
 import type { Show } from "../ot/effects.ts"
 import { composeAll, Operation } from "../ot/operation.ts"
 
@@ -27,14 +28,9 @@ export function replacement(
 
 /** `operation` without NUL in what it inserts; the very same where there is none. */
 export function withoutNul(operation: Operation): Operation {
-  const { components } = operation
-  if (components.every((one) => typeof one !== "string" || isClean(one))) return operation
-  return Operation.from(components.map((one) => (typeof one === "string" ? cleaned(one) : one)))
-}
-
-/** All that `operation` inserts, as one text. */
-export function insertedBy(operation: Operation): string {
-  return operation.components.filter((component) => typeof component === "string").join("")
+  if (isClean(insertedBy(operation))) return operation
+  const row = operation.components.map((one) => (typeof one === "string" ? cleaned(one) : one))
+  return Operation.from(row)
 }
 
 /**

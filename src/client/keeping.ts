@@ -112,7 +112,7 @@ export class Keeper {
       return undefined
     }
     try {
-      const found = await within(this.#read(locks))
+      const found = await within(this.#read(locks), patienceMs)
       if (this.#phase !== "loading") return undefined // closed meanwhile
       if (found.isOurs) {
         this.#begin()
@@ -228,21 +228,17 @@ export class Keeper {
     this.#tellOf(this.#owner.mark)
   }
 
-  async #remove(): Promise<void> {
-    await this.#store.remove(this.#id)
-  }
-
   async #end(how: "keep" | "leave" | "remove"): Promise<void> {
     const isOurs = this.#phase === "writing"
     this.#phase = "over"
     clearTimeout(this.#timer)
     platform.removeEventListener?.("pagehide", this.#onHide)
     this.#gone.abort()
-    let last: Promise<void> | undefined
-    if (isOurs && how === "keep" && this.#seen !== this.#written) last = this.#write()
-    if (isOurs && how === "remove") last = this.#remove()
-    // A store that does not remove it now has its own limit of age.
-    if (last !== undefined) await within(last).catch(() => {})
+    try {
+      const isNew = isOurs && how === "keep" && this.#seen !== this.#written
+      if (isNew) await within(this.#write(), patienceMs)
+      if (isOurs && how === "remove") await within(this.#store.remove(this.#id), patienceMs)
+    } catch {} // a store that does not remove it now has its own limit of age
     this.#release()
   }
 
@@ -282,10 +278,10 @@ function confirmedOf(record: OfflineRecord): PendingRecord {
   return { ...record, ...numbers, outstanding: undefined, buffer: undefined }
 }
 
-// Rejects when it takes too long; then what comes of it is nobody's concern any more.
-function within<T>(promise: Promise<T>): Promise<T> {
+/** The same, but it rejects after `ms`; then what comes of it is nobody's concern any more. */
+export function within<T>(promise: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, patienceMs)
+    const timer = setTimeout(reject, ms)
     promise.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }

@@ -28,16 +28,6 @@ import {
 } from "./operators-shapes.ts"
 import type { Ending } from "./socket.ts"
 
-export type {
-  End,
-  Incoming,
-  Operators,
-  OperatorsOptions,
-  Outgoing,
-  OwnSession,
-  SendOptions,
-} from "./operators-shapes.ts"
-
 /** After so long without a word we ask for one, which also keeps circuits of Tor alive. */
 const askMs = 25_000
 /** After so long the line is given up: two such questions went unanswered. */

@@ -14,7 +14,7 @@ import { explainBody, explanationOf } from "./pools-explain.ts"
 import { asPoolsError, errorOf, fault } from "./pools-faults.ts"
 import { type Fields, type Hearing, present, textIn } from "./pools-frames.ts"
 import { Ground } from "./pools-ground.ts"
-import { mayRunHere, proofOf, runHere } from "./pools-here.ts"
+import { longestMs, mayRunHere, proofOf, runHere } from "./pools-here.ts"
 import { Link, type OpenWire, type Welcome } from "./pools-link.ts"
 import { keyOf, OpenPool } from "./pools-pool.ts"
 import type {
@@ -44,8 +44,6 @@ const drainMs = 10_000
 interface Events {
   readonly state: (state: AppState, why: PoolsError | undefined) => void
   readonly pool: (pool: string, event: PoolEvent) => void
-  /** What no part here took. */
-  readonly other: (message: Hearing) => void
 }
 
 /** Connects. Rejects with PoolsError, or with the reason of `options.signal`. */
@@ -214,7 +212,7 @@ export class OpenApp implements App {
     if (this.#state === "closed") return
     if (this.#link.isReady) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      const timer = setTimeout(resolve, withinMs)
+      const timer = setTimeout(resolve, Math.min(withinMs, longestMs))
       // Lost meanwhile, or never allowed: it goes all the same.
       await Promise.race([promise, this.drain().catch(() => {})])
       clearTimeout(timer)
@@ -224,11 +222,6 @@ export class OpenApp implements App {
 
   watch(listener: Events["state"]): () => void {
     return this.#listeners.on("state", listener)
-  }
-
-  /** Tells what none of the parts here took. */
-  onOther(listener: Events["other"]): () => void {
-    return this.#listeners.on("other", listener)
   }
 
   #start(): Promise<void> {
@@ -288,8 +281,7 @@ export class OpenApp implements App {
     if (message.kind !== "plain") return
     const { body } = message
     if (body["type"] === "drain") return this.#onServerDrain()
-    if (body["type"] === "pool") return this.#onPool(body)
-    this.#listeners.tell("other", message)
+    if (body["type"] === "pool") this.#onPool(body)
   }
 
   /** The server stops: what is under way may end, all else waits for the next connection. */

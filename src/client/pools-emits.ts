@@ -7,8 +7,7 @@
  */
 import type { Emit as Said, ToldEmit } from "../wire/pools-shapes.ts"
 import { fault } from "./pools-faults.ts"
-import type { Fields, Hearing, Saying } from "./pools-frames.ts"
-import { numberIn, present } from "./pools-frames.ts"
+import { type Fields, type Hearing, numberIn, present, type Saying } from "./pools-frames.ts"
 import type { Gate } from "./pools-gate.ts"
 import type { Requests } from "./pools-requests.ts"
 import type { Emit, EmitOptions, OnOptions, Reached, Undo } from "./pools-shapes.ts"
@@ -154,8 +153,11 @@ function tell(listener: Listener, payload: unknown, emit: Emit): void {
   }
 }
 
-/** `*` is one token, `>` is one or more at the end. */
-function matches(pattern: readonly string[], tokens: readonly string[]): boolean {
+/**
+ * Whether a pattern means a name, both cut at their dots: `*` is one token, `>` is one or more at
+ * the end.
+ */
+export function matches(pattern: readonly string[], tokens: readonly string[]): boolean {
   for (const [at, wanted] of pattern.entries()) {
     if (wanted === ">" && at === pattern.length - 1) return tokens.length > at
     if (at >= tokens.length || (wanted !== "*" && wanted !== tokens[at])) return false

@@ -6,8 +6,8 @@
  * here go; a field of another type counts as absent, and a frame that cannot be read throws.
  */
 import { decode64, encode64, encode64Url } from "../wire/base64.ts"
-import { compactMark } from "../wire/pools-compact.ts"
 import { type CompactSaying, compactFromApp, readCompactToApp } from "../wire/pools-compact-app.ts"
+import { compactMark } from "../wire/pools-compact-frame.ts"
 import { field } from "../wire/pools-compact-reader.ts"
 import { codeOfWord, type Fault } from "../wire/pools-errors.ts"
 import type { Payload } from "../wire/pools-payload.ts"

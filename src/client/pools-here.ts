@@ -9,6 +9,9 @@ import type { AppOptions, PoolsError, Work } from "./pools-shapes.ts"
 import { payloadFrom } from "./pools-values.ts"
 import type { Works } from "./pools-works.ts"
 
+/** No timer runs longer; one that should would end at once. */
+export const longestMs = 2 ** 31 - 1
+
 /** Whether nothing in the call asks for what only the server can do. */
 export function mayRunHere({ options }: Wanted): boolean {
   const { to, idempotencyKey, affinity, detach, input, flags } = options
@@ -45,7 +48,7 @@ export async function runHere(
   }
   const late = () =>
     stop(fault("timeout", "its time is over", { executionUncertain: true }), "told")
-  const timer = setTimeout(late, Math.max(0, ttlMs))
+  const timer = setTimeout(late, Math.max(0, Math.min(ttlMs, longestMs)))
   const onAbort = () => {
     const why = fault("cancelled", "it was cancelled", { executionUncertain: true })
     // "kill" waits for the work to stop.

@@ -1,5 +1,6 @@
 /** The connection of an app over WebSocket, which browsers and Node have alike. */
 import { comesBack } from "../wire/error.ts"
+import { socketAddress } from "./address.ts"
 import type { OpenWire } from "./pools-link.ts"
 
 /** The server's own refusals say more in a frame before the end; this is what is left without one. */
@@ -7,16 +8,9 @@ const lostSentence = "the connection was lost"
 
 /** Connections to `pools` below a server's address. Throws TypeError when `url` is no address. */
 export function openSocketWire(url: string): OpenWire {
-  const address = new URL(url)
-  address.protocol = address.protocol.replace("http", "ws")
-  if (!/^wss?:$/.test(address.protocol)) throw new TypeError(`not a server's address: ${url}`)
-  // The path of a page's folder stays: a server may lie below one.
-  address.pathname = address.pathname.replace(/\/*(?:pools\/?)?$/, "/pools")
-  address.search = ""
-  address.hash = ""
-  const { href } = address
+  const address = socketAddress(url, "pools")
   return (owner) => {
-    const socket = new WebSocket(href)
+    const socket = new WebSocket(address)
     socket.binaryType = "arraybuffer"
     let isOpen = false
     let isGivenUp = false
@@ -31,7 +25,7 @@ export function openSocketWire(url: string): OpenWire {
     }
     socket.onclose = (event: { readonly code: number; readonly reason: string }) => {
       if (isGivenUp) return
-      const unreached = `${href} cannot be reached`
+      const unreached = `${address} cannot be reached`
       const sentence = event.reason !== "" ? event.reason : isOpen ? lostSentence : unreached
       owner.lost(sentence, comesBack(event.code) ? "conn" : "stay")
     }

@@ -1,20 +1,16 @@
 /**
  * Rooms of the relay, for a CRDT of any kind: the relay carries its bytes and never looks into them.
  */
+import { socketAddress } from "./address.ts"
 import { Room, type RoomOptions } from "./room.ts"
 
 /** The relay of one server. */
 export class Relay {
-  readonly #url: URL
+  readonly #url: string
 
-  /** Opened by `connect`. Throws TypeError when `url` is no address. */
+  /** Opened by `connect`. Throws TypeError when `url` is no server's address. */
   constructor(url: string) {
-    this.#url = new URL(url)
-    // The path of a page's folder stays: a server may lie below one.
-    this.#url.protocol = this.#url.protocol.replace("http", "ws")
-    this.#url.pathname = this.#url.pathname.replace(/\/*$/, "/collab/")
-    this.#url.search = ""
-    this.#url.hash = ""
+    this.#url = socketAddress(url, "collab")
   }
 
   /**
@@ -22,6 +18,6 @@ export class Relay {
    * the same `key` if there is one. Returns at once; it connects, and reconnects.
    */
   room(name: string, options: RoomOptions): Room {
-    return new Room(`${this.#url.href}${encodeURIComponent(name)}`, name, options)
+    return new Room(`${this.#url}/${encodeURIComponent(name)}`, name, options)
   }
 }

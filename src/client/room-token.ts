@@ -31,9 +31,12 @@ export class Pass {
     this.#renew = renew
   }
 
-  /** The subprotocol in which a token is shown, since a browser sets no header of a socket. */
+  /**
+   * The subprotocol in which a token is shown, since a browser sets no header of a socket. Rejects
+   * where the function that gives one throws or rejects.
+   */
   protocols(): readonly string[] | Promise<readonly string[]> {
-    const token = typeof this.#token === "function" ? this.#token() : this.#token
+    const token = tokenOf(this.#token)
     if (token === undefined) return []
     if (typeof token === "string") return this.#show(token)
     return token.then((known) => this.#show(known))
@@ -70,6 +73,16 @@ export class Pass {
       return
     }
     if (this.#shown !== undefined) this.#renew(this.#shown)
+  }
+}
+
+/** The token to show now; undefined where there is none. Rejects where its function throws or rejects. */
+export function tokenOf(token: Token | undefined): string | Promise<string> | undefined {
+  if (typeof token !== "function") return token
+  try {
+    return token()
+  } catch (thrown) {
+    return Promise.reject(thrown)
   }
 }
 

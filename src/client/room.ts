@@ -45,9 +45,9 @@ export interface RoomOptions {
 
 /**
  * "connecting" until it has joined; "waiting" until it has the content, or knows that there is
- * none; "outage" while servers beyond this one are out of reach; "closed" for good.
+ * none; "closed" for good.
  */
-export type RoomState = "connecting" | "waiting" | "open" | "outage" | "closed"
+export type RoomState = "connecting" | "waiting" | "open" | "closed"
 
 /** What a room tells its listeners, by event. */
 export interface RoomEvents {

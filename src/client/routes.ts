@@ -7,6 +7,7 @@
 import { type Component, Operation } from "../ot/operation.ts"
 import type { Info } from "../wire/documents-shapes.ts"
 import type { CloseCode } from "../wire/error.ts"
+import { serverAddress } from "./address.ts"
 import { type Ending, endingOf } from "./socket.ts"
 
 /** Who does not answer why a socket was refused within this time is asked again by the next try. */
@@ -111,17 +112,11 @@ interface LinkAnswer {
 }
 
 export class Routes {
-  readonly #base: URL
+  readonly #base: string
 
   /** `url` is the server's address, `http(s)` or `ws(s)`. Throws TypeError if it is none. */
   constructor(url: string) {
-    const address = new URL(url)
-    address.protocol = address.protocol.replace(/^ws/, "http")
-    if (!/^https?:$/.test(address.protocol)) throw new TypeError(`not a server's address: ${url}`)
-    if (!address.pathname.endsWith("/")) address.pathname += "/"
-    address.search = ""
-    address.hash = ""
-    this.#base = address
+    this.#base = serverAddress(url)
   }
 
   /** What names a document among those of all servers. */
@@ -131,9 +126,7 @@ export class Routes {
 
   /** Where the WebSocket of a document is. */
   socket(id: string): string {
-    const url = this.#url("socket", id)
-    url.protocol = url.protocol.replace(/^http/, "ws")
-    return url.href
+    return this.#url("socket", id).href.replace(/^http/, "ws")
   }
 
   /** Why a handshake was refused; undefined if the server says nothing or sees no reason. */
@@ -275,12 +268,12 @@ async function ask(url: URL, { method = "GET", body, ...rest }: Request): Promis
   const { token, type = "application/json", headers } = rest
   const answer = await fetch(url, {
     method,
+    body: body ?? null,
     headers: {
       ...bearer(token),
       ...headers,
       ...(body === undefined ? {} : { "content-type": type }),
     },
-    ...(body === undefined ? {} : { body }),
   })
   if (answer.ok) return answer
   const sentence = (await answer.text()).trim()
@@ -297,6 +290,7 @@ function bearer(token: string | undefined): { readonly authorization?: string } 
   return isToken(token) ? { authorization: `Bearer ${token}` } : {}
 }
 
-function dateOf(at: string | null): Date | undefined {
-  return at === null ? undefined : new Date(at)
+/** A time as JSON has it, or in ms since 1970; undefined where there is none. */
+export function dateOf(at: string | number | null | undefined): Date | undefined {
+  return at === null || at === undefined ? undefined : new Date(at)
 }

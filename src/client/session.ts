@@ -48,17 +48,18 @@ export interface SessionOwner {
    * Carries out what Pending answered; without effects, looks at what else has changed.
    * `sentence` is the server's, for a refusal among them.
    */
-  run(effects: Effects, sentence: string): void
+  run(effects: Effects, sentence?: string): void
 }
 
 export class Session {
+  /** The OTP of the next handshake. */
+  otp: string | undefined
   readonly #id: string
   readonly #routes: Routes
   readonly #owner: SessionOwner
   #socket: Socket | undefined
   #name: string | undefined
   #hue: number
-  #otp: string | undefined
   #language: string | undefined
   #languageDue: string | undefined // wished for while nobody could be told
   #welcome: Welcome | undefined // the last one, kept up to date
@@ -74,7 +75,7 @@ export class Session {
     this.#name = options.name
     this.#hue = options.hue ?? Math.floor(Math.random() * 360)
     // One that no header can hold is as wrong as none, and the server says so.
-    this.#otp = isToken(options.otp) ? options.otp : undefined
+    this.otp = isToken(options.otp) ? options.otp : undefined
   }
 
   /** Connects at once, and again whenever the line is lost. To be called once. */
@@ -85,9 +86,9 @@ export class Session {
         url: this.#routes.socket(this.#id),
         protocols: () => [
           documentsProtocol,
-          ...(this.#otp === undefined ? [] : [otpEntry + this.#otp]),
+          ...(this.otp === undefined ? [] : [otpEntry + this.otp]),
         ],
-        why: () => this.#routes.why(this.#id, this.#otp),
+        why: () => this.#routes.why(this.#id, this.otp),
       },
       {
         opened: () => this.#join(),
@@ -105,15 +106,6 @@ export class Session {
   /** How it ended; undefined while it goes on or comes back. */
   get end(): Ending | undefined {
     return this.#end
-  }
-
-  /** The OTP of the next handshake. */
-  get otp(): string | undefined {
-    return this.#otp
-  }
-
-  set otp(otp: string | undefined) {
-    this.#otp = otp
   }
 
   get language(): string | undefined {
@@ -182,15 +174,9 @@ export class Session {
   }
 
   #join(): void {
-    const { client, resume } = this.#owner.pending.join(Date.now())
     const name = this.#name
-    this.say({
-      Join: {
-        client,
-        ...(name === undefined ? {} : { name, hue: this.#hue }),
-        ...(resume === undefined ? {} : { resume }),
-      },
-    })
+    const who = name === undefined ? {} : { name, hue: this.#hue }
+    this.say({ Join: { ...this.#owner.pending.join(Date.now()), ...who } })
   }
 
   #lose(ending: Ending): void {
@@ -198,7 +184,7 @@ export class Session {
     if (!ending.comesBack) this.#end = ending
     this.#owner.pending.disconnected()
     this.#owner.listeners.tell("closed", ending)
-    this.#owner.run([], "")
+    this.#owner.run([])
   }
 
   /** A message of one key; one whose key we do not know is of a later server, and passed over. */
@@ -211,18 +197,18 @@ export class Session {
         id: element.id,
         operation: Operation.from(element.operation),
       }))
-      this.#run(pending.history(start, elements, now))
+      this.#owner.run(pending.history(start, elements, now))
     } else if ("Ack" in message) {
-      this.#run(pending.ack(message.Ack.seq, now))
+      this.#owner.run(pending.ack(message.Ack.seq, now))
     } else if ("Cursors" in message) {
       editors.expect(message.Cursors.cursors)
-      this.#run([])
+      this.#owner.run([])
     } else if ("Saved" in message) {
       this.#onSaved(message.Saved)
     } else if ("UserInfo" in message) {
       const { id, info } = message.UserInfo
       editors.name(id, info ?? undefined)
-      this.#run([])
+      this.#owner.run([])
     } else if ("Error" in message) {
       this.#onError(message.Error)
     } else if ("Welcome" in message) {
@@ -232,7 +218,7 @@ export class Session {
       this.#language = typeof said === "string" ? said : said.language
       listeners.tell("access")
     } else if ("OTP" in message) {
-      this.#otp = message.OTP.otp ?? undefined
+      this.otp = message.OTP.otp ?? undefined
       this.#change({ protected: message.OTP.otp !== null })
     } else if ("Access" in message) {
       this.#change(message.Access)
@@ -246,13 +232,13 @@ export class Session {
     this.#welcome = welcome
     this.#saved = welcome.saved
     this.#language = welcome.language ?? undefined
-    if (welcome.otp !== undefined) this.#otp = welcome.otp
+    if (welcome.otp !== undefined) this.otp = welcome.otp
     editors.clear()
     for (const { id, info } of welcome.users) if (info !== null) editors.name(id, info)
     editors.name(welcome.id, { name: this.#name ?? "Anonymous", hue: this.#hue })
     editors.expect(welcome.users.filter(({ id }) => id !== welcome.id))
     this.#owner.joined()
-    this.#run(pending.welcome(welcome, Date.now()))
+    this.#owner.run(pending.welcome(welcome, Date.now()))
     listeners.tell("access")
     listeners.tell("saved", welcome.saved)
     const language = this.#languageDue
@@ -267,21 +253,18 @@ export class Session {
     listeners.tell("saved", revision)
     const isComparable = saved.checksum !== undefined && revision === pending.revision
     const isOther = isComparable && checksum(pending.confirmed) !== saved.checksum
-    this.#run(isOther ? pending.diverged() : [])
+    this.#owner.run(isOther ? pending.diverged() : [])
   }
 
-  #onError({ code, message: sentence, seq, revision }: Refusal): void {
+  #onError(refusal: Refusal): void {
+    const { code, message: sentence, seq } = refusal
     const { pending, listeners } = this.#owner
     if (seq === undefined) listeners.tell("refused", { code, inserted: "", sentence })
-    else this.#owner.run(pending.error({ code, seq, revision }, Date.now()), sentence)
+    else this.#owner.run(pending.error({ ...refusal, seq }, Date.now()), sentence)
   }
 
   #change(change: Pick<Welcome, "protected"> & Partial<Pick<Welcome, "expires_at">>): void {
     if (this.#welcome !== undefined) this.#welcome = { ...this.#welcome, ...change }
     this.#owner.listeners.tell("access")
-  }
-
-  #run(effects: Effects): void {
-    this.#owner.run(effects, "")
   }
 }

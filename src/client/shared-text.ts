@@ -9,7 +9,7 @@ import type { Keeping, OpenOptions, TextEvents, TextState } from "./documents.ts
 import { Editing } from "./editing.ts"
 import type { Editor } from "./editors.ts"
 import { replacement } from "./edits.ts"
-import type { Link, LinkOptions, NewLink, Routes } from "./routes.ts"
+import { dateOf, type Link, type LinkOptions, type NewLink, type Routes } from "./routes.ts"
 import type { Session } from "./session.ts"
 
 export class SharedText {
@@ -95,14 +95,12 @@ export class SharedText {
 
   /** When the document will be deleted unless someone comes back before. */
   get expiresAt(): Date | undefined {
-    const at = this.#session.welcome?.expires_at
-    return at === undefined || at === null ? undefined : new Date(at)
+    return dateOf(this.#session.welcome?.expires_at)
   }
 
   /** When the next try to connect is due; undefined unless one waits. */
   get returnsAt(): Date | undefined {
-    const at = this.#session.returnsAt
-    return at === undefined ? undefined : new Date(at)
+    return dateOf(this.#session.returnsAt)
   }
 
   /** All that is needed to go on from here later, with what is pending: see `OpenOptions`. */
@@ -177,6 +175,14 @@ export class SharedText {
   /** Has the document kept for so many days after its last use; null is the server's own time. */
   async keep(days: number | null): Promise<Date | undefined> {
     return this.#routes.keep(this.id, this.#session.proof(), days)
+  }
+
+  /**
+   * Resolves when the server's text is here: at once unless the line is away. Rejects when this is
+   * closed before; until then it waits for as long as there is no server.
+   */
+  whenReady(): Promise<void> {
+    return this.#editing.whenReady()
   }
 
   /**

@@ -82,7 +82,7 @@ export function openerFor(address: string, options: TcpOptions = {}): OpenLine {
 }
 
 /** How frames to `address` are carried. Throws TypeError for what is no address. */
-export function wiresFor(address: string, options: TcpOptions = {}): OpenWire {
+function wiresFor(address: string, options: TcpOptions = {}): OpenWire {
   const reach = reacherFor(address, options)
   return reach === undefined ? openSocketWire(address) : openStreamWire(reach)
 }

@@ -6,8 +6,9 @@
  * count as unacknowledged until the relay has said that it accepted them.
  */
 import type { CloseCode } from "../wire/error.ts"
+import { type Token, tokenOf } from "./room-token.ts"
 import { change, type Heard, notify, presence, question, readMessage } from "./yjs-messages.ts"
-import { type Closing, type Line, type LineOwner, type Token, tokenOf } from "./yjs-parts.ts"
+import type { Closing, Line, LineOwner } from "./yjs-parts.ts"
 
 /** Without a word for so long a line counts as dead: the relay speaks every 10 s. */
 const silenceMs = 30_000

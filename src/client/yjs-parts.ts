@@ -58,8 +58,3 @@ export interface LineOwner {
   /** Fills the document of a new room: this replica alone was chosen to. */
   seed(): "something" | "nothing" | "not-asked"
 }
-
-/** The token to show now; undefined where there is none. */
-export function tokenOf(token: Token | undefined): string | Promise<string> | undefined {
-  return typeof token === "function" ? token() : token
-}

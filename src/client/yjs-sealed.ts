@@ -138,8 +138,6 @@ export class SealedLine implements Line {
         this.#waiting = 0
         this.#owner.acknowledged()
         return this.#owner.synced()
-      case "outage":
-        return this.#owner.stands("outage")
       case "connecting":
       case "closed":
         return
