@@ -103,6 +103,11 @@ const page: UserConfig = {
               name: "first",
               test: /node_modules\/(?:preact|@codemirror\/(?:state|view)|style-mod|w3c-keyname|crelt|@marijn)\/|web\/(?:cell|icons|panels|desk|served)\./,
             },
+            // What several parts that are loaded on use have in common.
+            {
+              name: "parts",
+              test: /web\/(?:segments|copy-button|more-icons|documents\/share-times)\./,
+            },
             { name: "code", test: /node_modules\/@(?:lezer\/lr|codemirror\/autocomplete)\// },
           ],
           includeDependenciesRecursively: false,

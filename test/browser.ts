@@ -10,7 +10,13 @@ import { after, type TestContext } from "node:test"
 import { fileURLToPath } from "node:url"
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
 import { connect, type SharedText } from "../src/client/client.ts"
-import { type Start, type Started, startServer, temporaryDirectory } from "./harness.ts"
+import {
+  lastingPort,
+  type Start,
+  type Started,
+  startServer,
+  temporaryDirectory,
+} from "./harness.ts"
 import { findChromium } from "./needs.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -112,8 +118,8 @@ export function scene(
     const dataDir = temporaryDirectory(t)
     const sqliteUri = join(dataDir, "quartet.db")
     const start = (more: Start) => startServer(t, { dataDir, sqliteUri, ...settings, ...more })
-    let server = await start({})
-    const port = Number(new URL(server.url).port)
+    const port = await lastingPort()
+    let server = await start({ port })
     const visitors: Visitor[] = []
     const visit: Scene["visit"] = async (hash, options = {}) => {
       const address = `${server.url}${settings.pathPrefix ?? "/"}`

@@ -9,7 +9,7 @@ import type { Page } from "playwright-core"
 import { connect } from "../src/client/client.ts"
 import { Page as Pages } from "../src/net/page.ts"
 import { become, onPage, open, scene } from "./browser.ts"
-import { launch, startServer, temporaryDirectory } from "./harness.ts"
+import { lastingPort, launch, startServer, temporaryDirectory } from "./harness.ts"
 
 /** A browser's own words on requests that fail, which the page cannot keep from the console. */
 const lineLost = /WebSocket connection to|Failed to load resource/
@@ -66,8 +66,8 @@ test(
 
 test("DC126 a killed server and a crashed tab lose no mark and repeat none", onPage, async (t) => {
   const directory = temporaryDirectory(t)
-  const first = await launch(t, { DATA_DIR: directory })
-  const { port } = new URL(first.url)
+  const port = `${await lastingPort()}`
+  const first = await launch(t, { DATA_DIR: directory, PORT: port })
   const address = `http://127.0.0.1:${port}/#killed`
   const ada = await open(address, { mayLog: lineLost })
   t.after(() => ada.page.context().close())

@@ -1,6 +1,5 @@
 /** The operators' panel for everybody: keys, fingers, screen readers, small windows, long conversations, and below a path. */
 import assert from "node:assert/strict"
-import { connect } from "node:net"
 import { type TestContext, test } from "node:test"
 import type { Page } from "playwright-core"
 import { OperatorsSession } from "../src/client/operators.ts"
@@ -11,11 +10,9 @@ import { markOf, spanOf, timeOf } from "../web/operators/words.ts"
 import { become, onPage, scene } from "./browser.ts"
 import type { Started } from "./harness.ts"
 import { until } from "./net-parts.ts"
-import { Peer } from "./operators-stage.ts"
+import { field, gone, netcat, send, settings } from "./page-operators-parts.ts"
+import { sideways, tooSmall } from "./page-reach-parts.ts"
 
-const settings = { operatorsPort: 0, operatorsRate: 0 } as const
-
-const field = (page: Page) => page.getByRole("textbox", { name: /^Message to/ })
 const last = (page: Page) => async () =>
   page.locator(".talk-line").last().locator(".talk-text, .talk-word").allTextContents()
 
@@ -30,19 +27,6 @@ async function register(page: Page): Promise<void> {
   await page.keyboard.type("correct horse")
   await page.keyboard.press("Enter")
   await page.getByText("Connected").waitFor()
-}
-
-/** Somebody with netcat, newly registered. */
-async function netcat(t: TestContext, { operators }: Started, callsign: string): Promise<Peer> {
-  const [host = "", port] = (operators[0] ?? "").split(":")
-  const peer = await Peer.stream(connect({ host, port: Number(port), noDelay: true }))
-  t.after(() => peer.leaves())
-  peer.says(`$ ${callsign} ${callsign}`)
-  peer.says(`$ ${callsign} ${callsign}`)
-  peer.says(`${callsign} marker`)
-  await until(() => peer.lines.includes(`${callsign}: marker`))
-  peer.lines.length = 0
-  return peer
 }
 
 test("OP113 each state of a message has one word, and what went wrong a sentence", () => {
@@ -252,20 +236,16 @@ async function talk(t: TestContext, server: Started, page: Page): Promise<void> 
   await become(["long".repeat(100)], last(page))
   bob.says("$ die")
   await until(() => bob.isOver)
-  await field(page).fill("refused")
-  await field(page).press("Enter")
+  await send(page, "refused")
   await become(["refused", "refused"], last(page))
   const other = await netcat(t, server, name)
   other.says("ada it is me")
   await become(["it is me"], last(page))
-  await field(page).fill("who?")
-  await field(page).press("Enter")
+  await send(page, "who?")
   await page.getByRole("button", { name: /^Send to the new/ }).click()
   await become(["who?", "taken"], last(page))
-  other.leaves()
-  await until(() => other.isOver)
-  await field(page).fill("gone?")
-  await field(page).press("Enter")
+  await gone(other)
+  await send(page, "gone?")
   await become(["gone?", "queued 1/256"], last(page))
 }
 
@@ -309,26 +289,3 @@ for (const width of [320, 360, 768, 1920]) {
     }, settings),
   )
 }
-
-// These run in the page. As text, because the tests know no types of a browser.
-
-/** What reaches beyond the window, or makes it scroll sideways. */
-const sideways = `(() => {
-  const { scrollWidth, clientWidth } = document.documentElement
-  const all = [...document.querySelectorAll("button, input, textarea, a, h1, h2, p, section, label, li, dd")]
-  const wide = all.filter((element) => {
-    if (element.matches(".unseen, .unseen *, .panel[inert] *")) return false
-    const { left, right, width } = element.getBoundingClientRect()
-    return width > 1 && (left < -0.5 || right > clientWidth + 0.5)
-  })
-  return [...(scrollWidth > clientWidth ? ["the window"] : []), ...wide.map((one) => one.outerHTML)]
-})()`
-
-/** Buttons and fields that can be seen and are less than 44 px high or wide, as they are hit. */
-const tooSmall = `[...document.querySelectorAll("button, input, textarea, a, summary")].filter((element) => {
-  if (element.matches(".unseen, .panel[inert] *")) return false
-  const { width, height } = element.getBoundingClientRect()
-  const after = getComputedStyle(element, "::after")
-  const more = after.content === "none" || after.position !== "absolute" ? 0 : -parseFloat(after.top)
-  return width > 0 && (width < 43.5 || height + 2 * (more > 0 ? more : 0) < 43.5)
-}).map((element) => element.outerHTML.slice(0, 200))`

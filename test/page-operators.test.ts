@@ -3,23 +3,18 @@
  * with netcat.
  */
 import assert from "node:assert/strict"
-import { connect } from "node:net"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { type TestContext, test } from "node:test"
+import { test } from "node:test"
 import type { Page } from "playwright-core"
 import { digestOf, invitationText } from "../src/operators/secret.ts"
-import { become, onPage, scene, type Visitor } from "./browser.ts"
-import type { Started } from "./harness.ts"
+import { become, onPage, type Scene, scene, type Visitor } from "./browser.ts"
 import { until } from "./net-parts.ts"
-import { Peer } from "./operators-stage.ts"
+import { field, gone, netcat, send, settings, stream } from "./page-operators-parts.ts"
 
 /** A browser's own words on a line that broke, which the page cannot keep from the console. */
 const refused = /WebSocket connection to/
-/** No rate: what is tested here is the page. */
-const settings = { operatorsPort: 0, operatorsRate: 0 } as const
 
-const field = (page: Page) => page.getByRole("textbox", { name: /^Message to/ })
 const contact = (page: Page, name: string) =>
   page.getByRole("navigation", { name: "Contacts" }).getByRole("button", { name })
 const lines = (page: Page) => page.locator(".talk-line")
@@ -45,37 +40,24 @@ async function register(visitor: Visitor): Promise<void> {
   await visitor.page.getByText("Connected").waitFor()
 }
 
+async function registered(visit: Scene["visit"]): Promise<Visitor> {
+  const ada = await visit("operators")
+  await register(ada)
+  return ada
+}
+
 async function write({ page }: Visitor, name: string, text: string): Promise<void> {
   await page.getByLabel("Write to a callsign").fill(name)
   await page.keyboard.press("Enter")
   await send(page, text)
 }
 
-async function send(page: Page, text: string): Promise<void> {
-  await field(page).fill(text)
-  await field(page).press("Enter")
-}
-
-/** Somebody with netcat, whose password is the callsign: registered if need be. */
-async function netcat(t: TestContext, { operators }: Started, callsign: string): Promise<Peer> {
-  const [host = "", port] = (operators[0] ?? "").split(":")
-  const peer = await Peer.stream(connect({ host, port: Number(port), noDelay: true }))
-  t.after(() => peer.leaves())
-  peer.says(`$ ${callsign} ${callsign}`)
-  peer.says(`$ ${callsign} ${callsign}`)
-  peer.says(`${callsign} marker`)
-  await until(() => peer.lines.includes(`${callsign}: marker`))
-  peer.lines.length = 0
-  return peer
-}
-
 test(
   "OP110 /operators is the panel, says no more in its address, and a reload signs in again",
   onPage,
   scene(async ({ visit }) => {
-    const ada = await visit("operators")
+    const ada = await registered(visit)
     const { page } = ada
-    await register(ada)
     await write(ada, "bob", "hello")
     await lines(page).first().waitFor()
     assert.equal(new URL(page.url()).pathname, "/operators")
@@ -150,9 +132,8 @@ test(
   "OP112 a sender is who the server says it is, and a text is drawn as a text",
   onPage,
   scene(async ({ t, server, visit }) => {
-    const ada = await visit("operators")
+    const ada = await registered(visit)
     const { page } = ada
-    await register(ada)
     const bob = await netcat(t, server, "bob")
     const texts = [
       "<b>bold</b><img src=x onerror=alert(1)>",
@@ -179,15 +160,13 @@ test(
   "OP113 every message shows how it stands: queued with its place, taken, recalled, refused and why",
   onPage,
   scene(async ({ t, server, visit }) => {
-    const ada = await visit("operators")
+    const ada = await registered(visit)
     const { page } = ada
-    await register(ada)
     const eve = await netcat(t, server, "eve")
     await write(ada, "eve", "live")
     await become(["ada|live|taken"], said(page))
     assert.deepEqual(eve.lines, ["ada: live"])
-    eve.leaves()
-    await until(() => eve.isOver)
+    await gone(eve)
     await send(page, "first")
     await send(page, "second")
     await become(
@@ -198,8 +177,7 @@ test(
     await become("ada|first|recalled", async () => (await said(page)())[1] ?? "")
     const again = await netcat(t, server, "eve")
     await become("ada|second|taken", async () => (await said(page)())[2] ?? "")
-    again.leaves()
-    await until(() => again.isOver)
+    await gone(again)
     await send(page, "too late")
     await become("ada|too late|queued 1/256", async () => (await said(page)())[3] ?? "")
     await write(ada, "nemo", "anyone?")
@@ -218,12 +196,10 @@ test(
   "OP114 the arrow up in an empty field takes the last waiting message back into it",
   onPage,
   scene(async ({ t, server, visit }) => {
-    const ada = await visit("operators")
+    const ada = await registered(visit)
     const { page } = ada
-    await register(ada)
     const bob = await netcat(t, server, "bob")
-    bob.leaves()
-    await until(() => bob.isOver)
+    await gone(bob)
     await write(ada, "bob", "one\\n\ntwo")
     await become(["ada|one\\n\ntwo|queued 1/256"], said(page))
     await page.keyboard.press("ArrowUp")
@@ -239,9 +215,8 @@ test(
   "OP115 another registration of a callsign is marked, and nothing is sent to it unasked",
   onPage,
   scene(async ({ t, server, visit }) => {
-    const ada = await visit("operators")
+    const ada = await registered(visit)
     const { page } = ada
-    await register(ada)
     const bob = await netcat(t, server, "bob")
     bob.says("ada it is me")
     await contact(page, "bob").click()
@@ -280,8 +255,7 @@ test(
     const { page } = ada
     await register(ada)
     const bob = await netcat(t, server, "bob")
-    bob.leaves()
-    await until(() => bob.isOver)
+    await gone(bob)
     await write(ada, "bob", "waits")
     await become(["ada|waits|queued 1/256"], said(page))
     await server.stop()
@@ -304,9 +278,8 @@ test(
   "OP117 nothing is stored: no storage, no cookie, no address, and no password on the page",
   onPage,
   scene(async ({ t, server, visit }) => {
-    const ada = await visit("operators")
+    const ada = await registered(visit)
     const { page } = ada
-    await register(ada)
     const bob = await netcat(t, server, "bob")
     bob.says("ada a secret canary")
     await contact(page, "bob").click()
@@ -332,28 +305,25 @@ test(
   "OP118 one's own sessions are listed and can be ended; one that was ended here keeps what was said",
   onPage,
   scene(async ({ t, server, visit }) => {
-    const ada = await visit("operators")
+    const ada = await registered(visit)
     const { page } = ada
-    await register(ada)
     await write(ada, "ada", "a note to myself")
     await field(page).fill("a draft")
-    const [host = "", port] = (server.operators[0] ?? "").split(":")
-    const peer = await Peer.stream(connect({ host, port: Number(port) }))
-    t.after(() => peer.leaves())
-    peer.says("$ quartet")
-    peer.says("$ ada correct horse")
-    await until(() => peer.lines.some((line) => line.startsWith("$ welcome")))
+    const signedIn = async () => {
+      const peer = await stream(t, server)
+      peer.says("$ quartet")
+      peer.says("$ ada correct horse")
+      await until(() => peer.lines.some((line) => line.startsWith("$ welcome")))
+      return peer
+    }
+    const peer = await signedIn()
     peer.says("$ send r1 bob from my desk")
     await page.getByRole("button", { name: "Ask again" }).click()
     await page.getByRole("button", { name: "End session 2" }).click()
     await until(() => peer.isOver)
     await become(1, () => page.locator(".own-session").count())
     // The other way round.
-    const other = await Peer.stream(connect({ host, port: Number(port) }))
-    t.after(() => other.leaves())
-    other.says("$ quartet")
-    other.says("$ ada correct horse")
-    await until(() => other.lines.some((line) => line.startsWith("$ welcome")))
+    const other = await signedIn()
     other.says("$ end 1")
     await page.getByText("Another session of yours has ended this one").waitFor()
     assert.equal(await field(page).inputValue(), "a draft")
@@ -371,9 +341,8 @@ test(
   "OP119 an account is deleted only when its callsign was typed, and then the callsign is free",
   onPage,
   scene(async ({ visit }) => {
-    const ada = await visit("operators")
+    const ada = await registered(visit)
     const { page } = ada
-    await register(ada)
     await write(ada, "bob", "x")
     await field(page).fill("a draft")
     await page.getByRole("button", { name: "Sign out" }).click()

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 import type { Page } from "playwright-core"
 import { connect, Operation } from "../src/client/client.ts"
 import { become, onPage, scene, type Visitor } from "./browser.ts"
+import { sideways, tooSmall } from "./page-reach-parts.ts"
 
 const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8")
 
@@ -238,7 +239,8 @@ for (const [width, height, theme] of [
           .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`)
       }
       assert.deepEqual(await serious(), [], "an empty document")
-      grace.replace(0, 0, "const answer = 42 // and some words\n")
+      // A check passes over single characters, and with them the numbers of the first nine lines.
+      grace.replace(0, 0, `const answer = 42 // and some words\n${"\n".repeat(12)}`)
       grace.setLanguage("javascript")
       await page.locator(".tok-keyword").waitFor()
       assert.deepEqual(await serious(), [], "a text")
@@ -436,29 +438,4 @@ const contrasts = `(() => {
     }
   }
   return worst
-})()`
-
-/** What reaches beyond the window, or makes it scroll sideways. */
-const sideways = `(() => {
-  const { scrollWidth, clientWidth } = document.documentElement
-  const wide = [...document.querySelectorAll("button, input, a, h1, h2, p")].filter((element) => {
-    if (element.closest(".cm-editor") || element.matches(".unseen, .unseen *")) return false
-    const { left, right, width } = element.getBoundingClientRect()
-    return width > 1 && (left < -0.5 || right > clientWidth + 0.5)
-  })
-  return [...(scrollWidth > clientWidth ? ["the window"] : []), ...wide.map((one) => one.outerHTML)]
-})()`
-
-/** Buttons and fields that can be seen and are less than 44 px high or wide, as they are hit. */
-const tooSmall = `(() => {
-  const top = document.querySelector("dialog[open]") ?? document.querySelector(".drawer") ?? document
-  const targets = [...top.querySelectorAll("button, input, a, [role=option]")]
-  return targets.filter((element) => {
-    if (element.closest(".cm-editor") || element.matches(".unseen")) return false
-    const { width, height } = element.getBoundingClientRect()
-    if (width === 0) return false
-    const after = getComputedStyle(element, "::after")
-    const more = after.content === "none" || after.position !== "absolute" ? 0 : -parseFloat(after.top)
-    return width < 44 - 0.5 || height + 2 * (more > 0 ? more : 0) < 44 - 0.5
-  }).map((element) => element.outerHTML.slice(0, 200))
 })()`

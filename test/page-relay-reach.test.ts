@@ -7,6 +7,7 @@ import { fieldOf, selfIn } from "../web/relay/fields.ts"
 import { healthOf, roomsOf, wordsOfBus } from "../web/relay/figures-read.ts"
 import { type Facts, standingOf } from "../web/relay/standing.ts"
 import { become, onPage, scene } from "./browser.ts"
+import { sideways, tooSmall } from "./page-reach-parts.ts"
 
 /** A browser's own words on requests that fail, which the page cannot keep from the console. */
 const refused = /WebSocket connection to|Failed to load resource/
@@ -207,26 +208,3 @@ for (const width of [320, 360, 768, 1920]) {
     }),
   )
 }
-
-// These run in the page. As text, because the tests know no types of a browser.
-
-/** What reaches beyond the window, or makes it scroll sideways. */
-const sideways = `(() => {
-  const { scrollWidth, clientWidth } = document.documentElement
-  const all = [...document.querySelectorAll("button, input, a, h1, h2, p, table, section, label")]
-  const wide = all.filter((element) => {
-    if (element.closest(".cm-editor") || element.matches(".unseen, .unseen *")) return false
-    const { left, right, width } = element.getBoundingClientRect()
-    return width > 1 && (left < -0.5 || right > clientWidth + 0.5)
-  })
-  return [...(scrollWidth > clientWidth ? ["the window"] : []), ...wide.map((one) => one.outerHTML)]
-})()`
-
-/** Buttons and fields that can be seen and are less than 44 px high or wide, as they are hit. */
-const tooSmall = `[...document.querySelectorAll("button, input, a")].filter((element) => {
-  if (element.closest(".cm-editor") || element.matches(".unseen")) return false
-  const { width, height } = element.getBoundingClientRect()
-  const after = getComputedStyle(element, "::after")
-  const more = after.content === "none" || after.position !== "absolute" ? 0 : -parseFloat(after.top)
-  return width > 0 && (width < 43.5 || height + 2 * (more > 0 ? more : 0) < 43.5)
-}).map((element) => element.outerHTML.slice(0, 200))`

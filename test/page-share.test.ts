@@ -8,7 +8,7 @@ import { test } from "node:test"
 import { fileURLToPath } from "node:url"
 import type { Page } from "playwright-core"
 import { encode } from "uqr"
-import type { Clock } from "../src/server.ts"
+import type { Clock } from "../src/server-clock.ts"
 import { become, onPage, scene, type Visitor } from "./browser.ts"
 
 const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8")
@@ -29,7 +29,11 @@ interface Wish {
 
 /** Makes a link in the open sheet, and gives what to put after the page's address. */
 async function makeLink({ page }: Visitor, { gift, ends, label }: Wish): Promise<string> {
-  await sheet(page).getByText(gift, { exact: true }).click()
+  // What stands above may grow while the pointer is on its way: then it is chosen by the next click.
+  await become(true, async () => {
+    await sheet(page).getByText(gift, { exact: true }).click()
+    return sheet(page).getByRole("radio", { name: gift, exact: true }).isChecked()
+  })
   if (ends !== undefined) await sheet(page).getByLabel("Ends").selectOption(ends)
   if (label !== undefined) await sheet(page).getByLabel("For whom").fill(label)
   await sheet(page).getByRole("button", { name: "Make link" }).click()

@@ -1,7 +1,7 @@
 /**
- * The page's pictures, drawn on a field of 20 by 20 in strokes of 1.5: each is one path, in the
- * colour of the text around it. They say nothing to a screen reader; what they mean stands beside
- * them in words.
+ * The pictures that the page begins with, drawn on a field of 20 by 20 in strokes of 1.5: each is
+ * one path, in the colour of the text around it. They say nothing to a screen reader; what they
+ * mean stands beside them in words.
  */
 import type { VNode } from "preact"
 
@@ -14,8 +14,6 @@ const paths = {
   operators: "M3 4h14v10.5H9.5L6 17.25V14.5H3zM6.75 7.5L8.75 9.25L6.75 11M10.5 11.25h2.75",
   /** Water in a pool. */
   pools: "M3 6.5q3.5-3 7 0t7 0M3 11q3.5-3 7 0t7 0M3 15.5q3.5-3 7 0t7 0",
-  /** Two side by side. */
-  beside: "M3 4h14v12H3zM10 4v12",
   plus: "M10 4v12M4 10h12",
   commands: "M3 5.5h14M3 10h9M3 14.5h6M14 12l3 2.5-3 2.5",
   light:
@@ -25,38 +23,32 @@ const paths = {
   share: "M10 12.25V3M6.5 6.25L10 2.75l3.5 3.5M4.25 10v7h11.5v-7",
   side: "M3 4h14v12H3zM12.5 4v12",
   down: "M6 8l4 4l4-4",
-  right: "M8 6l4 4l-4 4",
-  up: "M6 12l4-4l4 4",
   close: "M5.5 5.5l9 9M14.5 5.5l-9 9",
   check: "M4.5 10.5l3.5 3.5l7.5-8",
   copy: "M7 7h9.25v9.25H7zM4 13V3.75h9.25",
   pencil: "M4 16l.75-3.25l8.5-8.5l2.5 2.5l-8.5 8.5zM11.5 6l2.5 2.5",
   follow:
     "M2.5 10s2.75-4.75 7.5-4.75S17.5 10 17.5 10s-2.75 4.75-7.5 4.75S2.5 10 2.5 10zM10 8a2 2 0 1 1 0 4a2 2 0 1 1 0-4",
-  lock: "M4.75 9h10.5v7.75H4.75zM7 9V6.25a3 3 0 0 1 6 0V9M10 12v1.75",
   code: "M7 6l-4 4l4 4M13 6l4 4l-4 4",
-  minus: "M5 10h10",
   folder: "M2.75 5h4.75l1.75 2h8v9.25H2.75zM2.75 9.5h14.5",
   /** Into a tray. */
   drop: "M10 3.5v9M6.5 9l3.5 3.5L13.5 9M3.5 12.5V16.5h13V12.5",
   /** A book that lies open. */
   preview:
     "M10 5.75C8 4.25 5.5 4 2.75 4.25V15c2.75-.25 5.25 0 7.25 1.5c2-1.5 4.5-1.75 7.25-1.5V4.25C14.5 4 12 4.25 10 5.75zM10 5.75V16.5",
-  qr: "M3.75 3.75h4.5v4.5h-4.5zM11.75 3.75h4.5v4.5h-4.5zM3.75 11.75h4.5v4.5h-4.5zM11.75 11.75h1.5M16.25 11.75v1.5M14 14v2.25h2.25",
-  /** A clock whose hand goes back. */
-  history: "M3.5 4v3.5H7M3.9 7.5A6.75 6.75 0 1 1 3.25 10.4M10 6.5V10l2.5 1.75",
-  play: "M6.5 4.25v11.5l9-5.75z",
-  pause: "M7 4.5v11M13 4.5v11",
-  link: "M8.5 11.5a3 3 0 0 0 4.25 0l3-3a3 3 0 0 0-4.25-4.25l-1 1M11.5 8.5a3 3 0 0 0-4.25 0l-3 3a3 3 0 0 0 4.25 4.25l1-1",
 } as const
 
 /** The name of a picture. */
 export type IconName = keyof typeof paths
 
 export function Icon({ name }: { readonly name: IconName }): VNode {
+  return <Drawing path={paths[name]} />
+}
+
+export function Drawing({ path }: { readonly path: string }): VNode {
   return (
     <svg class="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">
-      <path d={paths[name]} />
+      <path d={path} />
     </svg>
   )
 }

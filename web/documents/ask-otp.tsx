@@ -3,7 +3,7 @@ import type { VNode } from "preact"
 import { useState } from "preact/hooks"
 import type { Address } from "../address.ts"
 import { Dialog } from "../dialog.tsx"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 
 interface AskProps {
   readonly address: Address

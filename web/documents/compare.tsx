@@ -7,9 +7,8 @@
  */
 import type { VNode } from "preact"
 import { useMemo } from "preact/hooks"
-import { copy } from "../clipboard.ts"
+import { CopyButton } from "../copy-button.tsx"
 import { Dialog } from "../dialog.tsx"
-import { Icon } from "../icons.tsx"
 import { compareLines, type Stretch } from "./compared.ts"
 import type { Question } from "./questions.ts"
 import { sharedEnds } from "./shared-ends.ts"
@@ -180,15 +179,7 @@ function Head({ title, sign, text, what }: HeadProps): VNode {
       <span class="quiet">
         {lines.toLocaleString("en")} {lines === 1 ? "line" : "lines"}
       </span>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label={`Copy: ${title}`}
-        data-hint="Copy"
-        onClick={() => void copy(text, what)}
-      >
-        <Icon name="copy" />
-      </button>
+      <CopyButton label={`Copy: ${title}`} {...{ text, what }} />
     </div>
   )
 }

@@ -1,7 +1,7 @@
 /** The drawer at the right, on a phone a sheet from below: who is here, and how the text is shown. */
 import type { VNode } from "preact"
 import { useEffect, useRef } from "preact/hooks"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 import type { Editor } from "./editor.ts"
 import { People } from "./people.tsx"
 import type { Session } from "./session.ts"
@@ -49,37 +49,32 @@ export function Drawer(props: DrawerProps): VNode {
         <People session={session} editor={editor} />
         <h2 class="drawer-title">Document</h2>
         <ul class="drawer-acts">
-          <li>
-            <button type="button" class="drawer-act" onClick={onShare}>
-              <Icon name="link" />
-              Share and links
-            </button>
-          </li>
-          <li>
-            <button type="button" class="drawer-act" onClick={onHistory}>
-              <Icon name="history" />
-              History
-            </button>
-          </li>
-          {onUpload !== undefined && (
-            <li>
-              <button type="button" class="drawer-act" onClick={onUpload}>
-                <Icon name="folder" />
-                Upload a file
-              </button>
-            </li>
-          )}
-          <li>
-            <button type="button" class="drawer-act" onClick={onDownload}>
-              <Icon name="drop" />
-              Download
-            </button>
-          </li>
+          <Act icon="link" words="Share and links" onAct={onShare} />
+          <Act icon="history" words="History" onAct={onHistory} />
+          {onUpload !== undefined && <Act icon="folder" words="Upload a file" onAct={onUpload} />}
+          <Act icon="drop" words="Download" onAct={onDownload} />
         </ul>
         <h2 class="drawer-title">View</h2>
         <SettingsList />
         <p class="drawer-note quiet">Kept in this browser.</p>
       </aside>
     </>
+  )
+}
+
+interface ActProps {
+  readonly icon: "link" | "history" | "folder" | "drop"
+  readonly words: string
+  readonly onAct: () => void
+}
+
+function Act({ icon, words, onAct }: ActProps): VNode {
+  return (
+    <li>
+      <button type="button" class="drawer-act" onClick={onAct}>
+        <Icon name={icon} />
+        {words}
+      </button>
+    </li>
   )
 }

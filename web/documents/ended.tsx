@@ -5,7 +5,7 @@
 import type { VNode } from "preact"
 import { copy } from "../clipboard.ts"
 import { Dialog } from "../dialog.tsx"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 import type { Seed, Session } from "./session.ts"
 
 interface EndedProps {

@@ -16,8 +16,8 @@ import {
 import type { EditorState } from "@codemirror/state"
 import { type Command, type EditorView, type Panel, runScopeHandlers } from "@codemirror/view"
 import { render, type VNode } from "preact"
-import { Icon, type IconName } from "../icons.tsx"
 import { keyNames } from "../keys.ts"
+import { Icon, type IconName } from "../more-icons.tsx"
 
 /** Beyond this many they are not counted: nobody goes through a thousand one by one. */
 const limitCounted = 1_000

@@ -22,7 +22,6 @@ import { download } from "./download.ts"
 import { Editor } from "./editor.ts"
 import { chooseFile, Files, useMayWrite } from "./files.tsx"
 import { Intro } from "./intro.tsx"
-import { LanguageMenu } from "./language-menu.tsx"
 import { isLink, Over } from "./over.tsx"
 import { amend, followAddress, go, place } from "./place.ts"
 import { PreviewPane, usePreview } from "./preview.tsx"
@@ -217,12 +216,16 @@ function Desk({ session, onAgain }: DeskProps): VNode {
         </Later>
       )}
       {sheet === "languages" && (
-        <LanguageMenu
-          text={session.text}
-          under={languageButton.current ?? undefined}
-          onChosen={() => editor?.view.focus()}
-          onClose={close}
-        />
+        <Later load={() => import("./language-menu.tsx")} name="The languages" onFailed={close}>
+          {({ LanguageMenu }) => (
+            <LanguageMenu
+              text={session.text}
+              under={languageButton.current ?? undefined}
+              onChosen={() => editor?.view.focus()}
+              onClose={close}
+            />
+          )}
+        </Later>
       )}
     </>
   )

@@ -1,7 +1,7 @@
 /** How the text is shown and with whose keys, as rows of the drawer that one can change. */
 import type { VNode } from "preact"
 import { type Cell, useCell } from "../cell.ts"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 import {
   fontSize,
   fontSizes,
@@ -14,6 +14,7 @@ import {
   themes,
   wrap,
 } from "../preferences.ts"
+import { Segments } from "../segments.tsx"
 import { resize, toggleVim, toggleWrap, widenTabs } from "./settings-choices.ts"
 import { toggleScreen } from "./settings-screen.ts"
 
@@ -22,6 +23,7 @@ const themeWords: Readonly<Record<Theme, string>> = {
   light: "Light",
   dark: "Dark",
 }
+const themeNames = themes.map((one) => [one, themeWords[one]] as const)
 
 /** The rows of the drawer. */
 export function SettingsList(): VNode {
@@ -30,22 +32,14 @@ export function SettingsList(): VNode {
     <div class="settings">
       <fieldset class="row">
         <legend class="row-words">Theme</legend>
-        <span class="segments">
-          {themes.map((one) => (
-            <label key={one} class="segment">
-              <input
-                type="radio"
-                name="theme"
-                class="unseen"
-                checked={one === chosen}
-                onChange={() => {
-                  theme.value = one
-                }}
-              />
-              <span>{themeWords[one]}</span>
-            </label>
-          ))}
-        </span>
+        <Segments
+          name="theme"
+          options={themeNames}
+          chosen={chosen}
+          onChosen={(one) => {
+            theme.value = one
+          }}
+        />
       </fieldset>
       <Stepper
         words="Text size"

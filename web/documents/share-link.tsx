@@ -3,7 +3,7 @@ import type { VNode } from "preact"
 import { useEffect, useState } from "preact/hooks"
 import { Cell, useCell } from "../cell.ts"
 import { copy } from "../clipboard.ts"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 import { tell } from "../notices.tsx"
 import type { Code } from "./share-code.ts"
 

@@ -9,6 +9,7 @@ import type { VNode } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
 import { useCell, useRedraw } from "../cell.ts"
 import { Dialog } from "../dialog.tsx"
+import { Segments } from "../segments.tsx"
 import { type LinkRole, Links, MakeLink, Problem, useLinks } from "./links.tsx"
 import { linkTo, place } from "./place.ts"
 import type { Session } from "./session.ts"
@@ -71,20 +72,7 @@ function Whole({ session, onLost }: WholeProps): VNode {
     <>
       <fieldset class="share-gifts">
         <legend class="unseen">What the link gives</legend>
-        <span class="segments">
-          {gifts.map(([each, words]) => (
-            <label key={each} class="segment">
-              <input
-                type="radio"
-                name="gift"
-                class="unseen"
-                checked={each === gift}
-                onChange={() => setGift(each)}
-              />
-              <span>{words}</span>
-            </label>
-          ))}
-        </span>
+        <Segments name="gift" options={gifts} chosen={gift} onChosen={setGift} />
       </fieldset>
       {gift === "whole" ? (
         <WholeLink session={session} />

@@ -7,7 +7,7 @@ import type { EditorView } from "@codemirror/view"
 import type { VNode } from "preact"
 import { replacementsBetween } from "../../src/client/mapping.ts"
 import { Dialog } from "../dialog.tsx"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 import { counted } from "./share-times.ts"
 
 /** From so many lines on the visitor is asked first. */

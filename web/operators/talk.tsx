@@ -5,7 +5,7 @@
 import type { VNode } from "preact"
 import { useRef, useState } from "preact/hooks"
 import { useCell } from "../cell.ts"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 import { Picker } from "../picker.tsx"
 import { Account } from "./account.ts"
 import {

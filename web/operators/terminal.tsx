@@ -1,7 +1,6 @@
 /** The same from a terminal: what is typed there, with a button that copies the way in. */
 import type { VNode } from "preact"
-import { copy } from "../clipboard.ts"
-import { Icon } from "../icons.tsx"
+import { CopyButton } from "../copy-button.tsx"
 
 /** Where the lines are unless whoever runs the server chose otherwise. */
 const usualPort = 9696
@@ -21,15 +20,7 @@ export function Terminal({ lines }: TerminalProps): VNode {
         <section tabIndex={0} aria-label="Lines for a terminal">
           <pre>{[way, ...lines].join("\n")}</pre>
         </section>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Copy the way in"
-          data-hint="Copy"
-          onClick={() => void copy(way, "The way in")}
-        >
-          <Icon name="copy" />
-        </button>
+        <CopyButton label="Copy the way in" text={way} what="The way in" />
       </div>
       <p class="quiet talk-small">{usualPort} unless whoever runs the server chose another port.</p>
     </>

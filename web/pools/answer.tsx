@@ -1,8 +1,7 @@
 /** What became of a call that was made here: its result, or its error and what to do about it. */
 import type { VNode } from "preact"
 import type { Advice, PoolsError } from "../../src/client/pools-shapes.ts"
-import { copy } from "../clipboard.ts"
-import { Icon } from "../icons.tsx"
+import { CopyButton } from "../copy-button.tsx"
 import { milliseconds } from "./words.ts"
 
 export type Asked =
@@ -39,15 +38,7 @@ function Result({ result, ms }: { readonly result: unknown; readonly ms: number 
     <>
       <p class="answer-head">
         <span class="outcome">answered</span> after {milliseconds(ms)}
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Copy the result"
-          data-hint="Copy"
-          onClick={() => void copy(text, "The result")}
-        >
-          <Icon name="copy" />
-        </button>
+        <CopyButton label="Copy the result" text={text} what="The result" />
       </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
       <section class="answer-text" tabIndex={0} aria-label="Result">

@@ -1,10 +1,12 @@
 /** An app: each of its connections, what it handles, and its calls of the last two minutes. */
 import type { VNode } from "preact"
+import { HalfWithin } from "./call-tiles.tsx"
 import { Gone, Head, Part, To } from "./head.tsx"
 import type { Look, Seen } from "./look.ts"
-import { measure, only, ratesOf, slownessOf } from "./measure.ts"
+import { measure, only, ratesOf } from "./measure.ts"
 import { CallTable } from "./recent.tsx"
 import type { AppRow, Instance } from "./rows.ts"
+import { Table } from "./table.tsx"
 import { Fact, Tile, Tiles } from "./tiles.tsx"
 import { stateOf } from "./tree.tsx"
 import { pageId } from "./way-in.ts"
@@ -38,12 +40,9 @@ export function AppView({ look, seen, id }: AppViewProps): VNode {
           hint="Calls that it was given, over the last minute"
           values={ratesOf(handled)}
         />
-        <Tile
-          name="Half within"
-          figure={milliseconds(measure(handled).p50)}
-          more={`99 of 100 within ${milliseconds(measure(handled).p99)}`}
+        <HalfWithin
+          known={handled}
           hint="From a call's arrival at the server to this app's answer"
-          values={slownessOf(handled)}
         />
         <Tile
           name="Calls"
@@ -83,33 +82,20 @@ function Instances({ app: { instances } }: { readonly app: AppRow }): VNode {
   }
   return (
     <Part title="Connections">
-      <div class="pools-scroll">
-        <table class="pools-table">
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">State</th>
-              <th scope="col" class="wide">
-                Proved by
-              </th>
-              <th scope="col" class="number">
-                Holds
-              </th>
-              <th scope="col" class="number wide">
-                Heard
-              </th>
-              <th scope="col" class="number">
-                Round trip
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {instances.map((each) => (
-              <InstanceLine key={each.name} instance={each} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        columns={[
+          "Name",
+          "State",
+          ["Proved by", "wide"],
+          ["Holds", "number"],
+          ["Heard", "number wide"],
+          ["Round trip", "number"],
+        ]}
+      >
+        {instances.map((each) => (
+          <InstanceLine key={each.name} instance={each} />
+        ))}
+      </Table>
     </Part>
   )
 }

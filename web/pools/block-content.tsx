@@ -5,11 +5,17 @@
 import type { VNode } from "preact"
 import { useEffect, useState } from "preact/hooks"
 import type { Block, Snapshot } from "../../src/client/blocks-shapes.ts"
+import { Segments } from "../segments.tsx"
 import type { BlockRow } from "./block-rows.ts"
 import { hexOf, limitDrawn, textOf } from "./content.ts"
 import { Part } from "./head.tsx"
 import type { Look } from "./look.ts"
 import { bytes, grouped } from "./words.ts"
+
+const ways = [
+  ["text", "Text"],
+  ["bytes", "Bytes"],
+] as const
 
 interface ContentProps {
   readonly look: Look
@@ -84,22 +90,9 @@ interface WaysProps {
 
 function Ways({ chosen, onChosen }: WaysProps): VNode {
   return (
-    <fieldset>
+    <fieldset class="call-ways">
       <legend class="unseen">How the content is shown</legend>
-      <span class="segments call-ways">
-        {(["text", "bytes"] as const).map((each) => (
-          <label key={each} class="segment">
-            <input
-              type="radio"
-              name="content"
-              class="unseen"
-              checked={each === chosen}
-              onChange={() => onChosen(each)}
-            />
-            <span>{each === "text" ? "Text" : "Bytes"}</span>
-          </label>
-        ))}
-      </span>
+      <Segments name="content" options={ways} chosen={chosen} onChosen={onChosen} />
     </fieldset>
   )
 }

@@ -5,6 +5,7 @@ import { BlockContent } from "./block-content.tsx"
 import { type BlockFacts, type BlockRow, blockFactsOf, type LockRow } from "./block-rows.ts"
 import { Gone, Head, Part, ToApp } from "./head.tsx"
 import type { Look, Seen } from "./look.ts"
+import { Table } from "./table.tsx"
 import { Fact, Tile, Tiles } from "./tiles.tsx"
 import { bytes, counted, grouped, span } from "./words.ts"
 
@@ -71,30 +72,17 @@ function Consumers({ block: { ring, pool } }: { readonly block: BlockRow }): VNo
       {consumers.length === 0 ? (
         <p class="quiet">Nobody takes from it now.</p>
       ) : (
-        <table class="pools-table">
-          <thead>
-            <tr>
-              <th scope="col">App</th>
-              <th scope="col" class="number">
-                Behind
-              </th>
-              <th scope="col" class="number">
-                Lost
-              </th>
+        <Table columns={["App", ["Behind", "number"], ["Lost", "number"]]}>
+          {consumers.map(({ app, lag, lost }) => (
+            <tr key={app}>
+              <td>
+                <ToApp name={app} pool={pool} />
+              </td>
+              <td class="number">{grouped(lag)}</td>
+              <td class="number">{grouped(lost)}</td>
             </tr>
-          </thead>
-          <tbody>
-            {consumers.map(({ app, lag, lost }) => (
-              <tr key={app}>
-                <td>
-                  <ToApp name={app} pool={pool} />
-                </td>
-                <td class="number">{grouped(lag)}</td>
-                <td class="number">{grouped(lost)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </Table>
       )}
     </Part>
   )
@@ -160,26 +148,17 @@ function wordsOfLock({ mode, fence, until }: LockRow, now: number): string {
 function Attached({ facts, pool }: { readonly facts: BlockFacts; readonly pool: string }): VNode {
   return (
     <Part title="Attached">
-      <table class="pools-table">
-        <thead>
-          <tr>
-            <th scope="col">App</th>
-            <th scope="col">To</th>
-            <th scope="col">By</th>
+      <Table columns={["App", "To", "By"]}>
+        {facts.attached.map(({ app, mode, via }, at) => (
+          <tr key={at}>
+            <td>
+              <ToApp name={app} pool={pool} />
+            </td>
+            <td>{mode}</td>
+            <td>{via === "map" ? "mapped memory" : "its connection"}</td>
           </tr>
-        </thead>
-        <tbody>
-          {facts.attached.map(({ app, mode, via }, at) => (
-            <tr key={at}>
-              <td>
-                <ToApp name={app} pool={pool} />
-              </td>
-              <td>{mode}</td>
-              <td>{via === "map" ? "mapped memory" : "its connection"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+        ))}
+      </Table>
     </Part>
   )
 }

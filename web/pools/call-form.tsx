@@ -6,6 +6,7 @@ import type { VNode } from "preact"
 import { useEffect, useId, useMemo, useState } from "preact/hooks"
 import { type Explanation, PoolsError } from "../../src/client/pools-shapes.ts"
 import { useCell } from "../cell.ts"
+import { Segments } from "../segments.tsx"
 import { Answer, type Asked } from "./answer.tsx"
 import { Explained } from "./explained.tsx"
 import { exampleOf, type Filled, formOf, payloadIn, payloadOf } from "./form.ts"
@@ -15,6 +16,10 @@ import type { Look } from "./look.ts"
 import type { TriggerRow } from "./rows.ts"
 
 const usualTtlMs = 30_000
+const ways = [
+  ["form", "Form"],
+  ["json", "JSON"],
+] as const
 
 interface CallFormProps {
   readonly look: Look
@@ -125,22 +130,9 @@ function Ways({
   readonly onWay: (way: "form" | "json") => void
 }): VNode {
   return (
-    <fieldset>
+    <fieldset class="call-ways">
       <legend class="unseen">How the payload is written</legend>
-      <span class="segments call-ways">
-        {(["form", "json"] as const).map((each) => (
-          <label key={each} class="segment">
-            <input
-              type="radio"
-              name="payload"
-              class="unseen"
-              checked={each === way}
-              onChange={() => onWay(each)}
-            />
-            <span>{each === "form" ? "Form" : "JSON"}</span>
-          </label>
-        ))}
-      </span>
+      <Segments name="payload" options={ways} chosen={way} onChosen={onWay} />
     </fieldset>
   )
 }

@@ -1,7 +1,7 @@
 /** Who would get a call now, and why: each candidate, what passes it over, and the one that is chosen. */
 import type { VNode } from "preact"
 import type { Candidate, Explanation } from "../../src/client/pools-shapes.ts"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 import { ToApp } from "./head.tsx"
 import { milliseconds, wordsOf } from "./words.ts"
 

@@ -3,12 +3,14 @@ import type { VNode } from "preact"
 import { useEffect, useState } from "preact/hooks"
 import { numberIn } from "../../src/client/pools-frames.ts"
 import type { Member } from "../../src/client/pools-shapes.ts"
+import { Calls, Failed } from "./call-tiles.tsx"
 import { Gone, Head, Part, ToApp } from "./head.tsx"
 import type { Look, Seen } from "./look.ts"
-import { failuresOf, measure, only, ratesOf } from "./measure.ts"
+import { only } from "./measure.ts"
 import { type PoolRow, rowsIn } from "./rows.ts"
+import { Table } from "./table.tsx"
 import { Fact, Tile, Tiles } from "./tiles.tsx"
-import { grouped, perSecond, span, spanOfMeasure } from "./words.ts"
+import { grouped, span } from "./words.ts"
 
 interface PoolViewProps {
   readonly look: Look
@@ -22,28 +24,14 @@ export function PoolView({ look, seen, name }: PoolViewProps): VNode {
   const epoch = useEpoch(look, pool)
   if (pool === undefined) return <Gone kind="Pool" name={name} />
   const known = only(seen.calls, (call) => call.pool === name)
-  const last = measure(known)
-  const failed = last.failures.reduce((sum, [, count]) => sum + count, 0)
   return (
     <>
       <Head kind={`Pool, ${pool.type}`} name={name}>
         {pool.description === "" ? undefined : pool.description}
       </Head>
       <Tiles>
-        <Tile
-          name="Calls"
-          figure={perSecond(last.perSecond)}
-          more={`${grouped(last.count)} in the last ${spanOfMeasure(last.spanMs)}`}
-          hint="Over the last minute; the curve shows two"
-          values={ratesOf(known)}
-        />
-        <Tile
-          name="Failed"
-          figure={grouped(failed)}
-          hint="Calls of the last minute that were not answered"
-          values={failuresOf(known)}
-          {...(failed > 0 ? { tone: "bad" as const } : {})}
-        />
+        <Calls known={known} />
+        <Failed known={known} />
         <Tile name="Members" figure={grouped(pool.members)} hint="Connections that are in it now" />
         <Tile
           name="Kept emits"
@@ -101,32 +89,18 @@ interface MembersProps {
 
 function Members({ members, pool, now }: MembersProps): VNode {
   return (
-    <div class="pools-scroll">
-      <table class="pools-table">
-        <thead>
-          <tr>
-            <th scope="col">App</th>
-            <th scope="col">State</th>
-            <th scope="col">Proved by</th>
-            <th scope="col" class="number">
-              Here for
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {members.map(({ app, identity, state, since }) => (
-            <tr key={app}>
-              <td>
-                <ToApp name={app} pool={pool} />
-              </td>
-              <td>{state}</td>
-              <td>{identity === "none" ? "nothing" : identity}</td>
-              <td class="number">{span(now - since)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table columns={["App", "State", "Proved by", ["Here for", "number"]]}>
+      {members.map(({ app, identity, state, since }) => (
+        <tr key={app}>
+          <td>
+            <ToApp name={app} pool={pool} />
+          </td>
+          <td>{state}</td>
+          <td>{identity === "none" ? "nothing" : identity}</td>
+          <td class="number">{span(now - since)}</td>
+        </tr>
+      ))}
+    </Table>
   )
 }
 

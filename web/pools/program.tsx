@@ -1,12 +1,14 @@
 /** A first app to paste: it handles a trigger and calls it every second, so that all figures move. */
 import type { VNode } from "preact"
 import { useState } from "preact/hooks"
-import { copy } from "../clipboard.ts"
-import { Icon } from "../icons.tsx"
+import { CopyButton } from "../copy-button.tsx"
+import { Segments } from "../segments.tsx"
 
 const kinds = ["Node", "Python"] as const
 
 type Kind = (typeof kinds)[number]
+
+const named = kinds.map((kind) => [kind, kind] as const)
 
 /** Where frames are taken unless whoever runs the server chose otherwise. */
 const usualPort = 45_227
@@ -23,35 +25,14 @@ export function Program({ hasToken }: ProgramProps): VNode {
     <div class="first-app">
       <fieldset>
         <legend class="unseen">What the app is written in</legend>
-        <span class="segments">
-          {kinds.map((each) => (
-            <label key={each} class="segment">
-              <input
-                type="radio"
-                name="first-app"
-                class="unseen"
-                checked={each === kind}
-                onChange={() => setKind(each)}
-              />
-              <span>{each}</span>
-            </label>
-          ))}
-        </span>
+        <Segments name="first-app" options={named} chosen={kind} onChosen={setKind} />
       </fieldset>
       <div class="first-app-program">
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
         <section tabIndex={0} aria-label={`First app for ${kind}`}>
           <pre>{program}</pre>
         </section>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Copy the app"
-          data-hint="Copy"
-          onClick={() => void copy(program, "The app")}
-        >
-          <Icon name="copy" />
-        </button>
+        <CopyButton label="Copy the app" text={program} what="The app" />
       </div>
       <p class="quiet pools-small">{noteOf(kind, hasToken)}</p>
     </div>

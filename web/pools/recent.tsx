@@ -5,6 +5,7 @@ import { useCell } from "../cell.ts"
 import { Part, To, ToApp } from "./head.tsx"
 import type { Look } from "./look.ts"
 import { type CallRow, callsOf } from "./rows.ts"
+import { Table } from "./table.tsx"
 import { codeOf, milliseconds, timeOf } from "./words.ts"
 
 const limitShown = 50
@@ -114,31 +115,21 @@ interface TableProps {
 
 export function CallTable({ calls, hasTrigger }: TableProps): VNode {
   return (
-    <div class="pools-scroll">
-      <table class="pools-table calls">
-        <thead>
-          <tr>
-            <th scope="col">Time</th>
-            {hasTrigger && <th scope="col">Trigger</th>}
-            <th scope="col" class="wide">
-              Caller
-            </th>
-            <th scope="col" class="wide">
-              Handler
-            </th>
-            <th scope="col">Outcome</th>
-            <th scope="col" class="number">
-              Took
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {calls.map((call) => (
-            <CallLine key={`${call.id} ${call.settled}`} call={call} hasTrigger={hasTrigger} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      class="calls"
+      columns={[
+        "Time",
+        ...(hasTrigger ? ["Trigger"] : []),
+        ["Caller", "wide"],
+        ["Handler", "wide"],
+        "Outcome",
+        ["Took", "number"],
+      ]}
+    >
+      {calls.map((call) => (
+        <CallLine key={`${call.id} ${call.settled}`} call={call} hasTrigger={hasTrigger} />
+      ))}
+    </Table>
   )
 }
 

@@ -1,6 +1,6 @@
 /** What there is, as one tree of links: the server, its apps, and each pool with triggers and blocks. */
 import type { VNode } from "preact"
-import { Icon, type IconName } from "../icons.tsx"
+import { Icon, type IconName } from "../more-icons.tsx"
 import type { BlockRow } from "./block-rows.ts"
 import { pendingOf, type Seen } from "./look.ts"
 import { formatPlace, go, type Place } from "./place.ts"

@@ -1,13 +1,15 @@
 /** A trigger: how it does, who handles it, a form to call it, and the calls of late. */
 import type { VNode } from "preact"
 import { CallForm } from "./call-form.tsx"
+import { Calls, Failed, HalfWithin } from "./call-tiles.tsx"
 import { Gone, Head, Part, ToApp } from "./head.tsx"
 import { flightKey, type Look, pendingOf, type Seen } from "./look.ts"
-import { failuresOf, type Measure, measure, only, ratesOf, slownessOf } from "./measure.ts"
+import { type Measure, measure, only } from "./measure.ts"
 import { Recent } from "./recent.tsx"
 import type { TakerRow, TriggerRow } from "./rows.ts"
+import { Table } from "./table.tsx"
 import { Tile, Tiles } from "./tiles.tsx"
-import { codeOf, grouped, milliseconds, perSecond, spanOfMeasure, wordsOfPolicy } from "./words.ts"
+import { codeOf, grouped, milliseconds, wordsOfPolicy } from "./words.ts"
 
 interface TriggerViewProps {
   readonly look: Look
@@ -22,28 +24,14 @@ export function TriggerView({ look, seen, pool, name }: TriggerViewProps): VNode
   const last = measure(known)
   if (trigger === undefined && last.count === 0)
     return <Gone kind={`Trigger in ${pool}`} {...{ name }} />
-  const [first] = last.failures
-  const failed = last.failures.reduce((sum, [, count]) => sum + count, 0)
   return (
     <>
       <Head kind={`Trigger in ${pool}`} name={name}>
         {trigger === undefined ? "Nobody handles it now." : aboutOf(trigger)}
       </Head>
       <Tiles>
-        <Tile
-          name="Calls"
-          figure={perSecond(last.perSecond)}
-          more={`${grouped(last.count)} in the last ${spanOfMeasure(last.spanMs)}`}
-          hint="Over the last minute; the curve shows two"
-          values={ratesOf(known)}
-        />
-        <Tile
-          name="Half within"
-          figure={milliseconds(last.p50)}
-          more={`99 of 100 within ${milliseconds(last.p99)}`}
-          hint="p50 and p99, from arrival to answer, in the last minute; the curve is p99"
-          values={slownessOf(known)}
-        />
+        <Calls known={known} />
+        <HalfWithin known={known} />
         <Tile
           name="In flight"
           figure={grouped(trigger === undefined ? 0 : pendingOf(trigger))}
@@ -51,14 +39,7 @@ export function TriggerView({ look, seen, pool, name }: TriggerViewProps): VNode
           hint="Calls that handlers work on now, and those that wait for room"
           values={seen.flights.get(flightKey({ pool, name })) ?? []}
         />
-        <Tile
-          name="Failed"
-          figure={grouped(failed)}
-          {...(first === undefined ? {} : { more: `mostly ${codeOf(first[0])}` })}
-          hint="Calls of the last minute that were not answered"
-          values={failuresOf(known)}
-          {...(failed > 0 ? { tone: "bad" as const } : {})}
-        />
+        <Failed known={known} />
       </Tiles>
       {last.failures.length > 1 && <Failures last={last} />}
       <Takers trigger={trigger} pool={pool} last={last} />
@@ -110,35 +91,24 @@ function Takers({ trigger, pool, last }: TakersProps): VNode {
   }
   return (
     <Part title="Handlers" aside="Shares of the last minute">
-      <div class="pools-scroll">
-        <table class="pools-table">
-          <thead>
-            <tr>
-              <th scope="col">App</th>
-              <th scope="col">Share</th>
-              <th scope="col" class="number">
-                Holds
-              </th>
-              <th scope="col" class="number wide">
-                Queued
-              </th>
-              <th scope="col" class="number">
-                Round trip
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {takers.map((each) => (
-              <TakerLine
-                key={each.app}
-                handler={each}
-                pool={pool}
-                share={last.shares.get(each.app) ?? 0}
-              />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        columns={[
+          "App",
+          "Share",
+          ["Holds", "number"],
+          ["Queued", "number wide"],
+          ["Round trip", "number"],
+        ]}
+      >
+        {takers.map((each) => (
+          <TakerLine
+            key={each.app}
+            handler={each}
+            pool={pool}
+            share={last.shares.get(each.app) ?? 0}
+          />
+        ))}
+      </Table>
     </Part>
   )
 }

@@ -1,14 +1,19 @@
 /** How to bring an app of one's own into this room: programs that run as they are, with this server's address. */
 import type { VNode } from "preact"
 import { useState } from "preact/hooks"
-import { copy } from "../clipboard.ts"
-import { Icon } from "../icons.tsx"
+import { CopyButton } from "../copy-button.tsx"
+import { Segments } from "../segments.tsx"
 import { roomOf, serverUrl, textName } from "./note.ts"
 import type { NoteAddress } from "./place.ts"
 
 const kinds = ["y-websocket", "Hocuspocus", "SDK"] as const
 
 type Kind = (typeof kinds)[number]
+
+/** In characters. */
+const lineWidth = 40
+
+const named = kinds.map((kind) => [kind, kind] as const)
 
 interface AppsProps {
   readonly address: NoteAddress
@@ -32,15 +37,7 @@ export function Apps({ address, hasToken }: AppsProps): VNode {
         <section class="program-text" tabIndex={0} aria-label={`Program for ${shown}`}>
           <pre>{program}</pre>
         </section>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Copy the program"
-          data-hint="Copy"
-          onClick={() => void copy(program, "Program")}
-        >
-          <Icon name="copy" />
-        </button>
+        <CopyButton label="Copy the program" text={program} what="Program" />
       </div>
     </section>
   )
@@ -55,20 +52,7 @@ function Kinds({ chosen, onChosen }: KindsProps): VNode {
   return (
     <fieldset class="program-kinds">
       <legend class="unseen">What your app is written with</legend>
-      <span class="segments">
-        {kinds.map((each) => (
-          <label key={each} class="segment">
-            <input
-              type="radio"
-              name="program"
-              class="unseen"
-              checked={each === chosen}
-              onChange={() => onChosen(each)}
-            />
-            <span>{each}</span>
-          </label>
-        ))}
-      </span>
+      <Segments name="program" options={named} {...{ chosen, onChosen }} />
     </fieldset>
   )
 }
@@ -89,7 +73,9 @@ function programOf(kind: Kind, { address, hasToken }: AppsProps): string {
   const { name, key } = address
   const room = JSON.stringify(roomOf(address))
   const watch = `const text = doc.getText("${textName}")
-text.observe(() => console.log(text.toString()))`
+text.observe(() => {
+  console.log(text.toString())
+})`
   switch (kind) {
     case "y-websocket":
       return `// npm install yjs y-websocket
@@ -137,7 +123,13 @@ ${watch}
 }
 
 function imports(...all: readonly (readonly [what: string, from: string])[]): string {
-  return all.map(([what, from]) => `import ${what} from "${from}"`).join("\n")
+  // In the width of its frame: what is cut off is not read.
+  const between = (line: string): string => (line.length > lineWidth ? "\n  " : " ")
+  return all
+    .map(
+      ([what, from]) => `import ${what}${between(`import ${what} from "${from}"`)}from "${from}"`,
+    )
+    .join("\n")
 }
 
 function optionsFor(key: string | undefined, hasToken: boolean): string {

@@ -1,7 +1,7 @@
 /** The newest frames of a replica's line, as the server sees them. Closed, it is one line. */
 import type { VNode } from "preact"
 import { useCell } from "../cell.ts"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 import type { Frames } from "./frames.ts"
 
 interface FramesProps {

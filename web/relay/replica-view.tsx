@@ -5,7 +5,7 @@
 import type { VNode } from "preact"
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { useCell } from "../cell.ts"
-import { Icon } from "../icons.tsx"
+import { Icon } from "../more-icons.tsx"
 import { openPart } from "../panels.ts"
 import { fontSize } from "../preferences.ts"
 import { editorOf } from "./editor.ts"
