@@ -8,7 +8,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { closeSync, openSync, rmSync, writeFileSync } from "node:fs"
-import { loadavg } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import koffi from "koffi"
@@ -16,8 +15,9 @@ import type { Block } from "../src/client/blocks-shapes.ts"
 import { Keyring } from "../src/client/keys.ts"
 import { connect, nodePrimitives } from "../src/client/tcp.ts"
 import type { PeerJob } from "./blocks-peer.ts"
-import { median, ratios, spread } from "./figures.ts"
-import { hasPeers, startRouter } from "./pools-stand.ts"
+import { median, Rows } from "./figures.ts"
+import { begin, give } from "./parts.ts"
+import { isThere, startRouter } from "./pools-stand.ts"
 
 const { values } = parseArgs({ options: { runs: { type: "string", default: "3" } } })
 const runs = Number(values.runs)
@@ -31,16 +31,32 @@ interface RedisClient {
   destroy(): void
 }
 
-/** µs of each, by what measured it, in the order of the rounds. */
-type Row = Record<"quartet" | "bare" | "redis", number[]>
-const rows = new Map<string, Row>()
+let rows = new Rows()
 
-function note(name: string, kind: keyof Row, value: number, round: number): void {
-  if (round === 0) return
-  const row = rows.get(name) ?? { quartet: [], bare: [], redis: [] }
-  row[kind].push(value)
-  rows.set(name, row)
+function note(name: string, kind: "quartet" | "mapping" | "redis", value: number): void {
+  const unit = name.startsWith("ring") ? "records/s" : "µs"
+  rows.add({ name, unit, target: aims.get(name) ?? "" }, kind, value)
 }
+
+const aims = new Map([
+  ["peek 64 B", "<= 0.15; <= 1/200 Redis"],
+  ["peek 4 KiB", "<= 0.25; <= 1/200 Redis"],
+  ["peek 1 MiB", "<= 60; <= 1/15 Redis"],
+  ["peek 64 B, written at full speed", "<= 0.3"],
+  ["peek 4 KiB, written at full speed", "<= 0.6"],
+  ["peek 1 MiB, written at full speed", "<= 120"],
+  ["put 64 B", "<= 0.2; <= 1/200 Redis"],
+  ["put 4 KiB", "<= 0.3; <= 1/200 Redis"],
+  ["put 1 MiB", "<= 80; <= 1/15 Redis"],
+  ["read 4 KiB over the socket", "<= 250; <= 1.43 Redis"],
+  ["read 1 MiB over the socket", "<= 2,000; <= 1.43 Redis"],
+  ["ring 64 B", ">= 4,000,000"],
+  ["ring 64 KiB", ">= 80,000"],
+  ["there and back, p50, by socket", "<= 300"],
+  ["there and back, p50, by spin", "<= 4"],
+  ["write 4 KiB sealed, over the socket", "<= 120"],
+  ["read 4 KiB sealed, over the socket", "<= 250"],
+])
 
 /** µs of one call, of many in a row. */
 function timed(work: () => void): number {
@@ -104,6 +120,7 @@ async function killed(child: ChildProcess): Promise<void> {
   await closed
 }
 
+begin()
 const quartet = await startRouter("quartet")
 const address = `unix:${quartet.place}`
 const app = await connect(address).pools({ app: "bench" })
@@ -111,7 +128,7 @@ const far = await connect(address).pools({ app: "far", map: "off" })
 const { block } = app.pool("default")
 
 async function redisClient(): Promise<RedisClient | undefined> {
-  if (!hasPeers) return undefined
+  if (!isThere("redis")) return undefined
   const router = await startRouter("redis")
   const { createClient, RESP_TYPES } = await import(
     join(import.meta.dirname, "peers/node_modules/redis/dist/index.js")
@@ -139,35 +156,33 @@ async function memoryRows(round: number): Promise<void> {
       `put ${size}`,
       "quartet",
       timed(() => own.put(content)),
-      round,
     )
     const bareWrite = () => {
       Atomics.store(words, 0, 1)
       view.set(content)
       Atomics.store(words, 0, 2)
     }
-    note(`put ${size}`, "bare", timed(bareWrite), round)
+    note(`put ${size}`, "mapping", timed(bareWrite))
     note(
       `peek ${size}`,
       "quartet",
       timed(() => void own.peek(into)),
-      round,
     )
     const bareRead = () => {
       Atomics.load(words, 0)
       into.set(view)
       Atomics.load(words, 0)
     }
-    note(`peek ${size}`, "bare", timed(bareRead), round)
+    note(`peek ${size}`, "mapping", timed(bareRead))
     const distant = await far.pool("default").block.attach(id)
-    note(`read ${size} over the socket`, "quartet", await timedSlowly(() => distant.read()), round)
+    note(`read ${size} over the socket`, "quartet", await timedSlowly(() => distant.read()))
     if (redis !== undefined) {
       const buffer = Buffer.from(content)
       const set = await timedSlowly(() => redis.set("k", buffer))
       const get = await timedSlowly(() => redis.get("k"))
-      note(`put ${size}`, "redis", set, round)
-      note(`peek ${size}`, "redis", get, round)
-      note(`read ${size} over the socket`, "redis", get, round)
+      note(`put ${size}`, "redis", set)
+      note(`peek ${size}`, "redis", get)
+      note(`read ${size} over the socket`, "redis", get)
     }
     await own.detach()
     const writer = await peer({ role: "write", address, id, bytes })
@@ -176,7 +191,6 @@ async function memoryRows(round: number): Promise<void> {
       `peek ${size}, written at full speed`,
       "quartet",
       timed(() => peekOrNot(reader, into)),
-      round,
     )
     await killed(writer)
     await reader.destroy()
@@ -210,7 +224,7 @@ async function ringRows(round: number): Promise<void> {
       count = 0
       from = performance.now()
     }
-    note(`ring ${size}, records/s`, "quartet", count / ((performance.now() - from) / 1_000), round)
+    note(`ring ${size}`, "quartet", count / ((performance.now() - from) / 1_000))
     await killed(sender)
     await own.destroy()
   }
@@ -244,7 +258,7 @@ async function wakeRows(round: number): Promise<void> {
       times.push((performance.now() - from) * 1_000)
     }
     times.sort((a, b) => a - b)
-    note(`there and back, p50, by ${how}`, "quartet", times[200] ?? Number.NaN, round)
+    note(`there and back, p50, by ${how}`, "quartet", times[200] ?? Number.NaN)
     await killed(other)
     await Promise.all([own.destroy(), answers.destroy()])
   }
@@ -261,14 +275,14 @@ async function sealedRows(round: number): Promise<void> {
   const seal = async () => {
     envelope = await keyring.sealBlock({ uuid, generation: ++generation }, content)
   }
-  note("seal 4 KiB", "quartet", await timedSlowly(seal), round)
+  note("seal 4 KiB", "quartet", await timedSlowly(seal))
   const open = () => keyring.openBlock({ uuid }, envelope)
-  note("open 4 KiB", "quartet", await timedSlowly(open), round)
+  note("open 4 KiB", "quartet", await timedSlowly(open))
   const sealed = await app.pool("sealed").block.create(`sealed-${round}`, 4_096)
   const write = () => sealed.write(content.bytes)
-  note("write 4 KiB sealed, over the socket", "quartet", await timedSlowly(write), round)
+  note("write 4 KiB sealed, over the socket", "quartet", await timedSlowly(write))
   const read = () => sealed.read()
-  note("read 4 KiB sealed, over the socket", "quartet", await timedSlowly(read), round)
+  note("read 4 KiB sealed, over the socket", "quartet", await timedSlowly(read))
   await sealed.destroy()
 }
 
@@ -286,19 +300,15 @@ async function openSealed(): Promise<Keyring> {
 }
 
 let ring: Keyring | undefined
-const load = loadavg()[0] ?? 0
 for (let round = 0; round <= runs; round++) {
   await memoryRows(round)
   await ringRows(round)
   await wakeRows(round)
   await sealedRows(round)
+  // The first round does not count.
+  if (round === 0) rows = new Rows()
 }
-console.log(`load average ${load.toFixed(1)}, ${runs} rounds, µs unless said\n`)
-console.log("| | Quartet | bare mapping | Redis | Redis / Quartet |\n|---|---|---|---|---|")
-for (const [name, { quartet: own, bare, redis: theirs }] of rows) {
-  const times = theirs.length === 0 ? "" : spread(ratios(theirs, own))
-  console.log(`| ${name} | ${spread(own)} | ${spread(bare)} | ${spread(theirs)} | ${times} |`)
-}
+await give(rows.all)
 redis?.destroy()
 await Promise.all([app.close({ withinMs: 0 }), far.close({ withinMs: 0 })])
 await quartet.stop()

@@ -19,6 +19,8 @@ export interface Bench {
   readonly traces: ReadonlyMap<string, Trace>
   /** A directory for CPU profiles of the server, if they are wanted. */
   readonly profile: string | undefined
+  /** Brief is the first case of each load: what everybody asks first. */
+  readonly extent: "whole" | "brief"
   readonly rows: Row[]
 }
 

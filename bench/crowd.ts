@@ -129,8 +129,19 @@ export async function benchDocuments(bench: Bench): Promise<void> {
 /** A hundred documents of three editors, who type so many characters a second together. */
 export function everywhere(rate: number): Contest {
   const [documents, editors] = [100, 3]
+  return documentsOf({ documents, editors, perSecond: rate / documents / editors })
+}
+
+/** Documents with so many editors each, each of whom types so many characters a second. */
+export interface Spread {
+  readonly documents: number
+  readonly editors: number
+  readonly perSecond: number
+}
+
+export function documentsOf({ documents, editors, perSecond }: Spread): Contest {
   return {
     open: (target, id) => openRooms(target, documents, { id, editors, text: "hello" }),
-    load: (rooms, seconds) => openLoop(rooms, { seconds, perSecond: rate / documents / editors }),
+    load: (rooms, seconds) => openLoop(rooms, { seconds, perSecond }),
   }
 }

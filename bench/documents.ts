@@ -1,13 +1,12 @@
 /**
  * The benchmarks of the documents part: `node bench/documents.ts [TRACE.json.gz …] [--readers N]
- * [--only NAME] [--runs N] [--profile DIRECTORY]`.
+ * [--only NAME] [--runs N] [--profile DIRECTORY] [--brief]`.
  *
  * The server runs as a process of its own on one core, the load in this one on another. What always
  * holds: the journal is on, rates are off, every load ends with the same text on the server and at
  * those who kept it, and every figure of the floor (floor.ts) is of the same load in the same run.
  * Without traces two small ones are invented. bench/README.md tells how to read the figures.
  */
-import { cpus } from "node:os"
 import { basename } from "node:path"
 import { parseArgs } from "node:util"
 import {
@@ -21,13 +20,15 @@ import {
 } from "./contest.ts"
 import { benchCrowd, benchDocuments } from "./crowd.ts"
 import { benchEcho, benchReaders, benchTyping } from "./fan-out.ts"
-import { table } from "./figures.ts"
 import { benchJoins } from "./joins.ts"
 import { benchJournal, benchRestart } from "./journal.ts"
+import { begin, give } from "./parts.ts"
+import { hasPeers } from "./present.ts"
+import { pinLoad } from "./processes.ts"
 import { benchReconnect } from "./reconnect.ts"
 import { checkReplay, openReplay, replay } from "./replay.ts"
 import { benchCliff, benchMemory } from "./sizes.ts"
-import { type DocumentsRival, hasPeers, nameOf, peers, pinLoad } from "./target.ts"
+import { type DocumentsRival, peers } from "./target.ts"
 import { inventConcurrent, inventSequential, plan, readTrace, type Trace } from "./trace.ts"
 
 /** B6: recorded sessions, an edit for each transaction. */
@@ -82,6 +83,7 @@ const { values, positionals } = parseArgs({
     runs: { type: "string", default: "3" },
     only: { type: "string", multiple: true },
     profile: { type: "string" },
+    brief: { type: "boolean", default: false },
   },
 })
 const chosen = values.only ?? [...workloads.keys()]
@@ -92,10 +94,6 @@ if (unknown.length > 0) {
 }
 
 const floor: readonly DocumentsRival[] = ["floor"]
-if (!hasPeers) {
-  const missing = peers.map((peer) => nameOf[peer]).join(" and ")
-  console.error(`MISSING: ${missing} are not measured; to have them: npm ci --prefix bench/peers\n`)
-}
 
 const bench: Bench = {
   runs: Number(values.runs),
@@ -103,12 +101,14 @@ const bench: Bench = {
   rivals: hasPeers ? [...floor, ...peers] : floor,
   traces: tracesOf(positionals),
   profile: values.profile,
+  extent: values.brief ? "brief" : "whole",
   rows: [],
 }
-const pinned = pinLoad() ? "a core each" : "cores not chosen"
-console.log(`node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? "?"}, ${pinned}`)
+begin()
+console.log(pinLoad() ? "a core each" : "cores not chosen")
 for (const name of chosen) {
   const start = performance.now()
+  const first = bench.rows.length
   try {
     await workloads.get(name)?.(bench)
   } catch (thrown) {
@@ -116,9 +116,9 @@ for (const name of chosen) {
     console.error(`${name} failed:`, thrown)
     process.exitCode = 1
   }
+  await give(bench.rows.slice(first))
   console.log(`${name}: ${((performance.now() - start) / 1_000).toFixed(1)} s`)
 }
-console.log(`\n${table(bench.rows)}`)
 
 function tracesOf(paths: readonly string[]): ReadonlyMap<string, Trace> {
   if (paths.length > 0) {

@@ -29,7 +29,7 @@ export async function benchEcho(bench: Bench): Promise<void> {
     open: async (target, id) => [await Room.open(target, { id, editors: 1, text })],
     load: ([room], seconds) => closedLoop(roomOf(room), { seconds }),
   }
-  for (const store of stores) {
+  for (const store of some(bench, stores)) {
     const results = await hold(bench, contest, { start: store.start })
     const row = { name: `B1 one writer, alone, ${store.name}`, unit: "µs CPU/edit" }
     const target = store.isAimed ? "<= 1.7 floor, 0.65 ShareDB, 1.2 ot.js" : ""
@@ -53,7 +53,7 @@ export async function benchReaders(bench: Bench): Promise<void> {
     { readers: 100, edits: 1, shape: {}, target: "" },
     { readers: 500, edits: 1, shape: {}, target: "" },
   ]
-  for (const { readers, edits, shape, target, rivals = bench.rivals } of cases) {
+  for (const { readers, edits, shape, target, rivals = bench.rivals } of some(bench, cases)) {
     const contest: Contest = {
       open: async (on, id) => [await Room.open(on, { id, editors: readers + 1, text, ...shape })],
       load: ([room], seconds) => closedLoop(roomOf(room), { seconds, edits }),
@@ -69,7 +69,7 @@ export async function benchReaders(bench: Bench): Promise<void> {
 
 /** B3: a hundred editors who all type. */
 export async function benchTyping(bench: Bench): Promise<void> {
-  for (const store of stores) {
+  for (const store of some(bench, stores)) {
     const results = await hold(bench, typing(100), { start: store.start })
     const name = `B3 100 editors x 5/s, ${store.name}`
     const target = store.isAimed ? "<= 0.4 floor, 0.25 ShareDB" : ""
@@ -91,6 +91,10 @@ export function typing(editors: number): Contest {
     open: async (target, id) => [await Room.open(target, { id, editors, text })],
     load: (rooms, seconds) => openLoop(rooms, { seconds: 2 * seconds, perSecond: 5 }),
   }
+}
+
+function some<T>({ extent }: Bench, cases: readonly T[]): readonly T[] {
+  return extent === "brief" ? cases.slice(0, 1) : cases
 }
 
 function roomOf(room: Room | undefined): Room {

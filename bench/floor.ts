@@ -5,8 +5,8 @@
  * same path. No transformation, no text, no revisions, no journal, no limits.
  */
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { type RawData, type WebSocket, WebSocketServer } from "ws"
+import { listenAndTell } from "./listen.ts"
 
 const rooms = new Map<string, Set<WebSocket>>()
 const server = createServer((_request, response) => response.end())
@@ -25,9 +25,4 @@ sockets.on("connection", (socket, { url = "/" }) => {
   socket.on("error", () => {})
 })
 
-server.listen(0, "127.0.0.1", () => {
-  const { port } = server.address() as AddressInfo // of a TCP server that listens
-  process.stderr.write(
-    `${JSON.stringify({ event: "listening", url: `http://127.0.0.1:${port}/` })}\n`,
-  )
-})
+listenAndTell(server)

@@ -33,6 +33,7 @@ export class Crowd {
   #isOpenLoop = true
   #due: number[] = []
   #draw = 1
+  #talkers: number | undefined
 
   private constructor(port: number, dialect: Dialect) {
     this.#port = port
@@ -65,8 +66,9 @@ export class Crowd {
     return this.#measured(server, () => this.#inClosedLoop(runSeconds))
   }
 
-  /** So many a second, from anyone to anyone. */
-  async pace(server: Server, perSecond: number): Promise<Figures> {
+  /** So many a second, from anyone to anyone, or only among the first `talkers` of them. */
+  async pace(server: Server, perSecond: number, talkers = this.#fars.length): Promise<Figures> {
+    this.#talkers = talkers
     await this.#inOpenLoop(warmSeconds, perSecond)
     return this.#measured(server, () => this.#inOpenLoop(runSeconds, perSecond))
   }
@@ -111,7 +113,7 @@ export class Crowd {
 
   #anyone(): number {
     this.#draw = (Math.imul(this.#draw, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((this.#draw / 2 ** 32) * this.#fars.length)
+    return Math.floor((this.#draw / 2 ** 32) * (this.#talkers ?? this.#fars.length))
   }
 
   async #inClosedLoop(seconds: number): Promise<void> {

@@ -9,7 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { median, quantile } from "./figures.ts"
 import { callsignOf, type Dialect, Far, type Heard, readText, textOf } from "./operators-far.ts"
 import { Crowd, type Figures } from "./operators-loads.ts"
-import { onServerCore, type Server } from "./operators-servers.ts"
+import type { Server } from "./operators-servers.ts"
+import { onServerCore } from "./processes.ts"
 
 const silent: Heard = { text: () => {} }
 /** Who logs in again and again, at the same time. */

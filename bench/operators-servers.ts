@@ -8,12 +8,14 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { connect, createServer } from "node:net"
-import { availableParallelism, tmpdir } from "node:os"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as sleep } from "node:timers/promises"
+import { commandOf } from "./present.ts"
 import type { Usage } from "./probe.ts"
+import { cpuMsOf, freePort, onServerCore, probed } from "./processes.ts"
 
 export const contenders = ["quartet", "floor", "mosquitto"] as const
 export type Contender = (typeof contenders)[number]
@@ -28,22 +30,7 @@ export interface ServerOptions {
 }
 
 /** Debian's, or undefined where it is not installed. */
-export const mosquitto = ["mosquitto", "/usr/sbin/mosquitto"].find(
-  (program) => spawnSync(program, ["-h"]).error === undefined,
-)
-export const mosquittoVersion =
-  mosquitto === undefined
-    ? "not installed"
-    : (/version \S+/.exec(String(spawnSync(mosquitto, ["-h"]).stdout))?.[0] ?? "?")
-
-const mayPin = availableParallelism() > 1 && spawnSync("taskset", ["--version"]).status === 0
-const pinned = mayPin ? ["taskset", "-c", "0"] : []
-
-/** Puts a command on the core of the servers, where cores can be chosen. */
-export function onServerCore(command: readonly string[]): readonly [string, ...string[]] {
-  const [program = "", ...words] = [...pinned, ...command]
-  return [program, ...words]
-}
+export const mosquitto = commandOf("mosquitto")
 
 /** Limits that ten thousand far ends of one machine would meet; the rules themselves are on. */
 const wide = {
@@ -113,9 +100,7 @@ export class Server {
 
   /** User and system time of all its threads, in ms, in steps of 10. */
   get cpuMs(): number {
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8")
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    return (Number(fields[11]) + Number(fields[12])) * tickMs
+    return cpuMsOf(this.#child.pid)
   }
 
   /** Resolves with what it holds once garbage is gone. */
@@ -139,9 +124,6 @@ export class Server {
   }
 }
 
-/** A step of the times in /proc, as Linux has it on every machine that Node runs on. */
-const tickMs = 10
-
 interface Began {
   readonly child: ChildProcess
   readonly port: number
@@ -162,12 +144,9 @@ async function startNode(
 ): Promise<Began> {
   const file = kind === "quartet" ? ["../src/main.ts", "serve"] : ["operators-floor.ts"]
   const [program = "", ...words] = file
-  const flags = ["--expose-gc", "--import", join(import.meta.dirname, "probe.ts")]
-  if (options.profile !== undefined && kind === "quartet") {
-    flags.push("--cpu-prof", `--cpu-prof-dir=${options.profile}`)
-  }
   const path = join(import.meta.dirname, program)
-  const [first, ...rest] = onServerCore([process.execPath, ...flags, path, ...words])
+  const flags = probed(kind === "quartet" ? options.profile : undefined)
+  const [first, ...rest] = onServerCore([...flags, path, ...words])
   const own = { DATA_DIR: directory, OPERATORS_PORT: String(await freePort()) }
   const env = { PATH: process.env["PATH"], ...own, ...(options.settings ?? quick) }
   const began = performance.now()
@@ -216,17 +195,6 @@ function passwordFile(directory: string, callsigns: readonly string[]): string {
   if (!existsSync("/usr/bin/mosquitto_passwd")) throw new Error("mosquitto_passwd is missing")
   spawnSync("/usr/bin/mosquitto_passwd", ["-U", file])
   return file
-}
-
-/** It takes no port 0. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  await once(server, "close")
-  if (address === null || typeof address === "string") throw new Error("never: it is TCP")
-  return address.port
 }
 
 async function answers(port: number): Promise<boolean> {

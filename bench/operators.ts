@@ -6,10 +6,8 @@
  * same far ends on the second one. What always holds: each round of each contender has a fresh
  * server; a ratio is that of two figures of one round; what did not arrive whole is no figure.
  */
-import { readFileSync } from "node:fs"
-import { cpus } from "node:os"
 import { parseArgs } from "node:util"
-import { ratios, spread } from "./figures.ts"
+import { Rows } from "./figures.ts"
 import type { Dialect } from "./operators-far.ts"
 import { idleSockets } from "./operators-idle.ts"
 import { Crowd, type Figures } from "./operators-loads.ts"
@@ -19,18 +17,18 @@ import {
   contenders,
   memoryEach,
   mosquitto,
-  mosquittoVersion,
   quick,
   roomy,
   Server,
   type ServerOptions,
   shipped,
 } from "./operators-servers.ts"
-import { pinLoad } from "./target.ts"
+import { begin, give } from "./parts.ts"
+import { pinLoad } from "./processes.ts"
 
 const { values } = parseArgs({
   options: {
-    only: { type: "string" },
+    only: { type: "string", multiple: true },
     rounds: { type: "string", default: "3" },
     sessions: { type: "string", default: "10000" },
     profile: { type: "string" },
@@ -46,10 +44,13 @@ interface Case {
   readonly dialects: Partial<Readonly<Record<Contender, Dialect>>>
   readonly options?: Partial<Readonly<Record<Contender, ServerOptions>>>
   readonly run: (server: Server, dialect: Dialect) => Promise<Figures>
-  readonly rows: readonly Row[]
+  /** What is measured in the same round without a server, and what it is called. */
+  readonly alone?: { readonly kind: string; readonly run: () => Promise<Figures> }
+  readonly rows: readonly Named[]
 }
 
-interface Row {
+/** One of the figures of a case, as a row. */
+interface Named {
   readonly figure: string
   readonly name: string
   readonly unit: string
@@ -59,11 +60,11 @@ interface Row {
 const classic = { quartet: "classic", floor: "classic", mosquitto: "mqtt0" } as const
 const answered = { quartet: "extended", mosquitto: "mqtt1" } as const
 const alone = { quartet: "extended" } as const
-const weight = (name: string, aim: string): readonly Row[] => [
+const weight = (name: string, aim: string): readonly Named[] => [
   { figure: "rssBytes", name, unit: "bytes of RSS each", aim },
   { figure: "heapBytes", name, unit: "bytes of heap each", aim },
 ]
-const delays = (name: string): readonly Row[] => [
+const delays = (name: string): readonly Named[] => [
   { figure: "p50Ms", name, unit: "ms p50" },
   { figure: "p99Ms", name, unit: "ms p99" },
   { figure: "loadPercent", name, unit: "% of the load's core" },
@@ -106,7 +107,7 @@ const cases: readonly Case[] = [
     run: saturated,
     rows: [
       { figure: "perSecond", name: routed, unit: "routed/s", aim: ">= 60,000; >= 0.8 Mosquitto" },
-      { figure: "cpuUs", name: routed, unit: "µs CPU", aim: "<= 12; <= 1.5 Mosquitto" },
+      { figure: "cpuUs", name: routed, unit: "µs CPU/message", aim: "<= 12; <= 1.5 Mosquitto" },
       ...delays(routed),
     ],
   },
@@ -119,7 +120,7 @@ const cases: readonly Case[] = [
         ...{ figure: "perSecond", name: acknowledged, unit: "routed/s" },
         aim: ">= 25,000; >= 0.5 Mosquitto",
       },
-      { figure: "cpuUs", name: acknowledged, unit: "µs CPU" },
+      { figure: "cpuUs", name: acknowledged, unit: "µs CPU/message" },
       ...delays(acknowledged),
     ],
   },
@@ -129,7 +130,7 @@ const cases: readonly Case[] = [
     run: paced(20_000),
     rows: [
       ...weight(`${many} idle sessions, TCP`, "<= 8,192"),
-      { figure: "cpuUs", name: busy, unit: "µs CPU", aim: "<= 30; <= 1.5 Mosquitto" },
+      { figure: "cpuUs", name: busy, unit: "µs CPU/message", aim: "<= 30; <= 1.5 Mosquitto" },
       { figure: "perSecond", name: busy, unit: "routed/s" },
       ...delays(busy),
     ],
@@ -140,7 +141,12 @@ const cases: readonly Case[] = [
     run: paced(10_000),
     rows: [
       ...weight(`${many} idle sessions, TCP, extended`, "<= 8,192"),
-      { figure: "cpuUs", name: busyAcknowledged, unit: "µs CPU", aim: "<= 60; <= 2.5 Mosquitto" },
+      {
+        figure: "cpuUs",
+        name: busyAcknowledged,
+        unit: "µs CPU/message",
+        aim: "<= 60; <= 2.5 Mosquitto",
+      },
       { figure: "perSecond", name: busyAcknowledged, unit: "routed/s" },
       ...delays(busyAcknowledged),
     ],
@@ -158,18 +164,11 @@ const cases: readonly Case[] = [
       quartet: { settings: costly },
       mosquitto: { passwords: moments.loginCallsigns },
     },
-    run: async (server, dialect) => {
-      const figures = await moments.logins(server, dialect)
-      if (server.kind !== "quartet") return figures
-      const { perSecond, cpuMs } = await moments.hashesAlone()
-      const share = ((figures["perSecond"] ?? 0) / perSecond) * 100
-      return { ...figures, share, hashMs: cpuMs }
-    },
+    run: moments.logins,
+    alone: { kind: "hash", run: async () => ({ ...(await moments.hashesAlone()) }) },
     rows: [
-      { figure: "perSecond", name: "logins", unit: "logins/s" },
       { figure: "cpuMs", name: "logins", unit: "ms CPU each" },
-      { figure: "hashMs", name: "a hash alone", unit: "ms CPU each" },
-      { figure: "share", name: "logins", unit: "% of hashes alone", aim: ">= 90" },
+      { figure: "perSecond", name: "logins", unit: "logins/s", aim: ">= 0.9 hash alone" },
       { figure: "p99Ms", name: "a message meanwhile", unit: "ms p99", aim: "<= 20" },
     ],
   },
@@ -228,10 +227,15 @@ const cases: readonly Case[] = [
   },
 ]
 
-/** All contenders in turn, as often as asked. Figures by name and contender, a number a round. */
-async function held({ dialects, options, run, name }: Case) {
-  const results = new Map<string, number[]>()
-  const loads: string[] = []
+/** All contenders in turn, as often as asked; a number a round. */
+async function held({ dialects, options, run, alone, name, rows }: Case): Promise<Rows> {
+  const results = new Rows()
+  const add = (kind: string, figures: Figures) => {
+    for (const { figure, aim = "", ...row } of rows) {
+      const value = figures[figure] ?? Number.NaN
+      if (!Number.isNaN(value)) results.add({ ...row, target: aim }, kind, value)
+    }
+  }
   const present = contenders.filter((kind) => kind !== "mosquitto" || mosquitto !== undefined)
   for (let round = 0; round < rounds; round += 1) {
     for (const kind of present) {
@@ -239,10 +243,7 @@ async function held({ dialects, options, run, name }: Case) {
       if (dialect === undefined) continue
       const server = await Server.start(kind, { profile: values.profile, ...options?.[kind] })
       try {
-        for (const [figure, value] of Object.entries(await run(server, dialect))) {
-          const key = `${kind} ${figure}`
-          if (!Number.isNaN(value)) results.set(key, [...(results.get(key) ?? []), value])
-        }
+        add(kind, await run(server, dialect))
       } catch (thrown) {
         // What another cannot do is worth a line; what Quartet cannot do ends it.
         if (kind === "quartet") throw thrown
@@ -251,35 +252,14 @@ async function held({ dialects, options, run, name }: Case) {
         await server.stop()
       }
     }
-    loads.push(loadAverage())
+    if (alone !== undefined) add(alone.kind, await alone.run())
   }
-  return { results, loads }
+  return results
 }
 
-function loadAverage(): string {
-  return readFileSync("/proc/loadavg", "utf8").split(" ", 1)[0] ?? ""
-}
-
-const head = ["", "unit", "Quartet", "floor", "Mosquitto", "/ floor", "/ Mosquitto", "aim", "load"]
-
-function rowsOf({ rows }: Case, { results, loads }: Awaited<ReturnType<typeof held>>): string[] {
-  return rows.map(({ figure, name, unit, aim = "" }) => {
-    const [quartet = [], floor = [], other = []] = contenders.map(
-      (kind) => results.get(`${kind} ${figure}`) ?? [],
-    )
-    const beside = [ratios(quartet, floor), ratios(quartet, other)]
-    const figures = [quartet, floor, other, ...beside].map(spread)
-    return `| ${[name, unit, ...figures, aim, loads.join(" ")].join(" | ")} |`
-  })
-}
-
+begin()
 pinLoad()
-const machine = `${cpus().length} cores ${cpus()[0]?.model ?? ""}`
-console.log(`Node ${process.version}, mosquitto ${mosquittoVersion}, ${machine}`)
-console.log(`load average ${loadAverage()} at the start, ${rounds} rounds\n`)
-console.log(`| ${head.join(" | ")} |\n|${head.map(() => "---|").join("")}`)
 for (const one of cases) {
-  if (values.only !== undefined && values.only !== one.name) continue
-  for (const row of rowsOf(one, await held(one))) console.log(row)
+  if (values.only?.includes(one.name) ?? true) await give((await held(one)).all)
 }
 process.exit()

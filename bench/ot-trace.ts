@@ -7,12 +7,11 @@
  * a position is found again by the tag to its left. What always holds: a writer types only after
  * hearing all that he had seen in the record.
  */
-import { readFileSync } from "node:fs"
-import { gunzipSync } from "node:zlib"
 import type { Accepted, Effects, Send } from "../src/ot/effects.ts"
 import { History } from "../src/ot/history.ts"
 import { type Component, Operation, transform } from "../src/ot/operation.ts"
 import { Pending } from "../src/ot/pending.ts"
+import { readTrace, type Trace } from "./trace.ts"
 
 type Agent = 0 | 1
 
@@ -29,16 +28,6 @@ interface Typed {
   readonly place: number
   readonly deleted: number
   readonly inserted: string
-}
-
-/** The form of the files: only what is read of it. */
-interface File {
-  readonly endContent: string
-  readonly txns: readonly {
-    readonly parents: readonly number[]
-    readonly agent: number
-    readonly patches: readonly (readonly [place: number, deleted: number, inserted: string])[]
-  }[]
 }
 
 /** Replays a session on a server and two writers. Returns the texts of all three at the end. */
@@ -164,16 +153,15 @@ export function invent(count: number): readonly Step[] {
 
 /** The session recorded in a file of editing-traces with two writers, and the text it ends with. */
 export function planFile(path: string): { readonly steps: readonly Step[]; readonly end: string } {
-  // The collection's form; a file of another form fails here or at its first change.
-  const file = JSON.parse(gunzipSync(readFileSync(path)).toString()) as File
+  const file = readTrace(path)
   return { steps: plan(changesOf(file)), end: file.endContent }
 }
 
 // The changes in the file's order, with how much of the other's each writer had seen.
-function changesOf({ txns }: File): readonly Typed[] {
+function changesOf({ txns }: Trace): readonly Typed[] {
   // Of each transaction: how many of either writer's it comes after, and is one of.
   const known: (readonly [number, number])[] = []
-  return txns.map(({ parents, agent: number, patches }) => {
+  return txns.map(({ parents = [], agent: number = 0, patches }) => {
     const agent: Agent = number === 0 ? 0 : 1
     const [patch] = patches
     if (number > 1 || patch === undefined || patches.length > 1) {

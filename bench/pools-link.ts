@@ -99,7 +99,7 @@ export class QuartetLink implements Link {
     await this.#ask({
       type: "register",
       pool: "default",
-      triggers: [{ name: trigger, concurrency: 1_024 }],
+      triggers: [{ name: trigger, concurrency: 8_192, queue: 20_000 }],
     })
   }
 

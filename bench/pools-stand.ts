@@ -4,12 +4,13 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Order, Report, Speech } from "./pools-peer.ts"
+import { commandOf, hasPeers } from "./present.ts"
 import type { Question, Usage } from "./probe.ts"
+import { cpuMsOf, freePort, probed } from "./processes.ts"
 
 export const contenders = [
   "quartet",
@@ -35,15 +36,30 @@ export const speechOf: Readonly<Record<Contender, Speech>> = {
   redis: "redis",
 }
 
+/** Whether all that it needs is installed. */
+export function isThere(contender: Contender): boolean {
+  switch (contender) {
+    case "quartet":
+    case "quartet-json":
+    case "quartet-tcp":
+    case "bare":
+      return true
+    case "moleculer":
+      return hasPeers
+    case "nats":
+    case "moleculer-nats":
+      return hasPeers && commandOf("nats-server") !== undefined
+    case "redis":
+      return hasPeers && commandOf("redis-server") !== undefined
+  }
+}
+
 const directory = mkdtempSync(join(tmpdir(), "quartet-bench-pools-"))
 const running = new Set<ChildProcess>()
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL")
   rmSync(directory, { recursive: true, force: true })
 })
-
-/** Whether the packages of the others are installed. */
-export const hasPeers = existsSync(join(import.meta.dirname, "peers/node_modules/moleculer"))
 
 function start(words: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   const [program = "", ...rest] = words
@@ -70,9 +86,7 @@ export class Router {
   /** User and system time of all its threads, ms. 0 where nothing routes. */
   get cpuMs(): number {
     if (this.#child === undefined) return 0
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "latin1")
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    return (Number(fields[11]) + Number(fields[12])) * 10 // ticks of a hundredth second
+    return cpuMsOf(this.#child.pid)
   }
 
   /** Quartet alone answers: it has the probe. */
@@ -117,7 +131,7 @@ export async function startRouter(contender: Contender, profile?: string): Promi
     case "nats":
     case "moleculer-nats": {
       const port = await freePort()
-      const child = start(["nats-server", "-a", "127.0.0.1", "-p", String(port)])
+      const child = start([commandOf("nats-server") ?? "", "-a", "127.0.0.1", "-p", String(port)])
       await said(child, "Server is ready")
       return new Router(
         contender === "nats" ? `127.0.0.1:${port}` : `nats://127.0.0.1:${port}`,
@@ -140,10 +154,8 @@ async function startQuartet(
   settings: Readonly<Record<string, string>>,
   profile: string | undefined,
 ): Promise<Router> {
-  const flags = ["--expose-gc", "--import", join(import.meta.dirname, "probe.ts")]
-  if (profile !== undefined) flags.push("--cpu-prof", `--cpu-prof-dir=${profile}`)
   const main = join(import.meta.dirname, "../src/main.ts")
-  const child = start([process.execPath, ...flags, main, "serve"], {
+  const child = start([...probed(profile), main, "serve"], {
     ...{ PORT: "0", OPERATORS_PORT: "0", MAX_CONNECTIONS: "20000", DRAIN_SECONDS: "0" },
     ...{ DATA_DIR: `${directory}/data-${started}`, SHUTDOWN_TIMEOUT_SECONDS: "2", ...settings },
   })
@@ -165,15 +177,6 @@ function said(child: ChildProcess, words: string): Promise<void> {
     child.stdout?.on("data", hear)
     child.stderr?.on("data", hear)
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === "string") throw new Error("never: it listens on TCP")
-  return address.port
 }
 
 /** A program with its connection. */

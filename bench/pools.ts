@@ -1,21 +1,18 @@
 /**
  * The benchmark of pools: `node bench/pools.ts [--only calls|lost|emits|memory|million] [--runs N]
- * [--profile DIRECTORY]`.
+ * [--brief] [--profile DIRECTORY]`.
  *
  * Caller, router and handler are processes of their own with one connection each. What always holds:
  * all contenders take their turns within a round, so that what else the machine does strikes all
  * alike; the first round does not count; the router's CPU time holds better than calls a second.
  */
-import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
-import { loadavg } from "node:os"
-import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { median, quantile, ratios, short, spread } from "./figures.ts"
+import { quantile, Rows } from "./figures.ts"
+import { begin, give } from "./parts.ts"
 import type { Report } from "./pools-peer.ts"
 import {
   type Contender,
-  hasPeers,
+  isThere,
   type Program,
   programAt,
   type Router,
@@ -29,6 +26,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "3" },
     profile: { type: "string" },
     beside: { type: "string", multiple: true },
+    brief: { type: "boolean", default: false },
   },
 })
 const runs = Number(values.runs)
@@ -42,13 +40,17 @@ interface Stand {
   readonly handler: Program
 }
 
-/** Figures of one name, by contender, in the order of the rounds. */
-type Figures = Map<Contender, number[]>
-
-const rivals = hasPeers ? (["nats", "moleculer", "moleculer-nats"] as const) : []
-const calling = (["quartet", "quartet-json", "quartet-tcp", "bare", ...rivals] as const).filter(
+const all = [
+  ...["quartet", "quartet-json", "quartet-tcp", "bare"],
+  ...["nats", "moleculer", "moleculer-nats"],
+] as const satisfies readonly Contender[]
+// Over TCP it is the same router, and what Moleculer puts on NATS is NATS.
+const inBrief: readonly Contender[] = ["quartet", "quartet-json", "bare", "nats", "moleculer"]
+const calling = all.filter(
   (each) =>
-    values.beside === undefined || each.startsWith("quartet") || values.beside.includes(each),
+    isThere(each) &&
+    (!values.brief || inBrief.includes(each)) &&
+    (values.beside === undefined || each.startsWith("quartet") || values.beside.includes(each)),
 )
 
 const wants = (part: string) => values.only === undefined || values.only.includes(part)
@@ -67,37 +69,10 @@ async function end({ router, caller, handler }: Stand): Promise<void> {
   await router.stop()
 }
 
-function add(figures: Map<string, Figures>, row: string, [of, figure]: [Contender, number]): void {
-  const own = figures.get(row) ?? new Map()
-  figures.set(row, own)
-  own.set(of, [...(own.get(of) ?? []), figure])
-}
-
-const tables: string[] = []
-
-/** A table: a row for each name, a column for each contender, and the ratio of Quartet's first to each rival. */
-function print(title: string, figures: ReadonlyMap<string, Figures>): void {
-  const named = [...figures].map(([row, own]) => {
-    const cells = [...own].map(([of, all]) => `${of} ${spread(all)}`)
-    const first = own.get("quartet") ?? []
-    const beside = [...own]
-      .filter(([of]) => !of.startsWith("quartet"))
-      .map(([of, all]) => `${short(median(ratios(first, all)))} x ${of}`)
-    return `| ${row} | ${cells.join("; ")} | ${first.length === 0 ? "" : beside.join("; ")} |`
-  })
-  const load = loadavg()
-    .map((each) => each.toFixed(1))
-    .join(" ")
-  tables.push(
-    `${title} (load average ${load})\n\n| | figures | Quartet compact by the others |\n|-|-|-|\n${named.join("\n")}`,
-  )
-  console.log(`\n${tables.at(-1)}`)
-}
-
 async function benchCalls(): Promise<void> {
   const stands: Stand[] = []
   for (const contender of calling) stands.push(await standOf(contender, "echo"))
-  const figures = new Map<string, Figures>()
+  const rows = new Rows()
   for (let run = 0; run <= runs; run++) {
     for (const stand of stands) {
       for (const outstanding of [64, 512, 1]) {
@@ -105,54 +80,54 @@ async function benchCalls(): Promise<void> {
         const before = stand.router.cpuMs
         const report = await stand.caller.ask({ do: "load", outstanding, seconds })
         const cpuMs = stand.router.cpuMs - before
-        if (run > 0) noteLoad(figures, stand.contender, { outstanding, cpuMs, report })
+        if (run > 0) noteLoad(rows, stand.contender, { outstanding, cpuMs, report })
       }
       if (run === 0 || stand.contender === "bare") continue
       const { p50Ms = Number.NaN } = await stand.caller.ask({ do: "absent", calls: 500 })
-      add(figures, "no handler: p50 µs", [stand.contender, p50Ms * 1_000])
+      const row = { name: "no handler", unit: "µs p50", target: "<= NATS; <= 500" }
+      rows.add(row, stand.contender, p50Ms * 1_000)
     }
   }
-  print("Calls of 64 B of JSON", figures)
+  await give(rows.all)
   await Promise.all(stands.map(end))
 }
 
-function noteLoad(
-  figures: Map<string, Figures>,
-  of: Contender,
-  {
-    outstanding,
-    cpuMs,
-    report,
-  }: { readonly outstanding: number; readonly cpuMs: number; readonly report: Report },
-): void {
+const aims = new Map([
+  [64, ">= 80,000; >= 1.8 NATS, 1.5 Moleculer"],
+  [512, ">= 110,000; >= 2 NATS"],
+])
+
+interface Loaded {
+  readonly outstanding: number
+  readonly cpuMs: number
+  readonly report: Report
+}
+
+function noteLoad(rows: Rows, of: Contender, { outstanding, cpuMs, report }: Loaded): void {
   const { calls = 0, seconds = 1, p50Ms = Number.NaN, p99Ms = Number.NaN } = report
-  add(figures, `${outstanding} outstanding: calls/s`, [of, calls / seconds])
-  if (of !== "moleculer") {
-    add(figures, `${outstanding} outstanding: µs CPU of the router/call`, [
-      of,
-      (cpuMs * 1_000) / calls,
-    ])
-  }
+  const name = `calls, ${outstanding} outstanding`
+  // With Moleculer alone nothing routes.
+  const unit = "µs CPU of the router/call"
+  if (of !== "moleculer") rows.add({ name, unit }, of, (cpuMs * 1_000) / calls)
+  const target = aims.get(outstanding) ?? ""
+  rows.add({ name, unit: "calls/s", target }, of, calls / seconds)
   if (outstanding !== 1) return
-  add(figures, "1 outstanding: p50 µs", [of, p50Ms * 1_000])
-  add(figures, "1 outstanding: p99 µs", [of, p99Ms * 1_000])
+  rows.add({ name, unit: "µs p50", target: "<= 200; <= 0.91 NATS" }, of, p50Ms * 1_000)
+  rows.add({ name, unit: "µs p99", target: "<= 800; <= NATS" }, of, p99Ms * 1_000)
 }
 
 /** A handler is killed while it holds a call: how long until the caller knows. */
 async function benchLost(): Promise<void> {
-  const figures = new Map<string, Figures>()
+  const rows = new Rows()
   const cases = [
     { contender: "quartet", times: 30, timeoutMs: 30_000 },
     { contender: "quartet-tcp", times: 30, timeoutMs: 30_000 },
-    ...(hasPeers
-      ? ([
-          { contender: "moleculer", times: 10, timeoutMs: 20_000 },
-          { contender: "nats", times: 1, timeoutMs: 4_000 },
-          { contender: "moleculer-nats", times: 1, timeoutMs: 20_000 },
-        ] as const)
-      : []),
+    { contender: "moleculer", times: 10, timeoutMs: 20_000 },
+    { contender: "nats", times: 1, timeoutMs: 4_000 },
+    { contender: "moleculer-nats", times: 1, timeoutMs: 20_000 },
   ] as const
   for (const { contender, times, timeoutMs } of cases) {
+    if (!isThere(contender)) continue
     const took: number[] = []
     let error: string | undefined
     for (let time = 0; time < times; time++) {
@@ -170,17 +145,20 @@ async function benchLost(): Promise<void> {
       await end(stand)
     }
     console.log(`${contender}: ${error}`)
-    add(figures, "handler killed -9, caller knows: p50 ms", [contender, quantile(took, 0.5)])
-    add(figures, "handler killed -9, caller knows: p99 ms", [contender, quantile(took, 0.99)])
+    const name = "handler killed -9, caller knows"
+    const target = "<= Moleculer"
+    rows.add({ name, unit: "ms p50", target: `${target}; <= 5` }, contender, quantile(took, 0.5))
+    rows.add({ name, unit: "ms p99", target: `${target}; <= 20` }, contender, quantile(took, 0.99))
   }
-  print("A handler that is killed", figures)
+  await give(rows.all)
 }
 
 /** Emits to a hundred connections in four processes. */
 async function benchEmits(): Promise<void> {
-  const figures = new Map<string, Figures>()
+  const rows = new Rows()
   const stands: { contender: Contender; router: Router; all: Program[]; speaker: Program }[] = []
-  for (const contender of ["quartet", ...(hasPeers ? (["nats", "redis"] as const) : [])] as const) {
+  for (const contender of ["quartet", "nats", "redis"] as const) {
+    if (!isThere(contender)) continue
     const router = await startRouter(contender, values.profile)
     const speech = speechOf[contender]
     const all: Program[] = []
@@ -200,14 +178,14 @@ async function benchEmits(): Promise<void> {
         seconds: runSeconds,
       })
       if (run === 0) continue
-      add(figures, "deliveries/s", [contender, (calls * 100) / seconds])
-      add(figures, "µs CPU of the router/delivery", [
-        contender,
-        ((router.cpuMs - before) * 10) / calls,
-      ])
+      const name = "emits of 128 B to 100 connections"
+      const cpuUs = ((router.cpuMs - before) * 10) / calls
+      rows.add({ name, unit: "µs CPU of the router/delivery" }, contender, cpuUs)
+      const target = ">= 150,000; >= 0.8 NATS, 1.0 Redis"
+      rows.add({ name, unit: "deliveries/s", target }, contender, (calls * 100) / seconds)
     }
   }
-  print("Emits of 128 B to 100 connections in 4 processes", figures)
+  await give(rows.all)
   for (const { router, all, speaker } of stands) {
     for (const program of [...all, speaker]) program.kill()
     await router.stop()
@@ -220,14 +198,15 @@ async function benchMemory(): Promise<void> {
   const program = await programAt(router, "compact", "first")
   await program.ask({ do: "idle", place: router.place, connections: 1_000 })
   const after = await router.ask("collect")
-  const figures = new Map<string, Figures>()
-  add(figures, "empty: MiB resident", ["quartet", before.rssBytes / 2 ** 20])
-  add(figures, "1,000 idle apps: MiB resident", ["quartet", after.rssBytes / 2 ** 20])
-  add(figures, "of the heap for each: KiB", [
-    "quartet",
-    (after.heapBytes - before.heapBytes) / 1_000 / 1024,
-  ])
-  print("Memory", figures)
+  const rows = new Rows()
+  const mebibytes = (bytes: number) => bytes / 2 ** 20
+  rows.add({ name: "empty", unit: "MiB resident" }, "quartet", mebibytes(before.rssBytes))
+  const name = "1,000 idle apps"
+  const full = { name, unit: "MiB resident", target: "<= 120" }
+  rows.add(full, "quartet", mebibytes(after.rssBytes))
+  const each = (after.heapBytes - before.heapBytes) / 1_000 / 1024
+  rows.add({ name, unit: "KiB of the heap each" }, "quartet", each)
+  await give(rows.all)
   program.kill()
   await router.stop()
 }
@@ -238,34 +217,16 @@ async function benchMillion(): Promise<void> {
   const before = await stand.router.ask("collect")
   await stand.caller.ask({ do: "count", outstanding: 64, calls: 1_000_000 })
   const after = await stand.router.ask("collect")
-  const figures = new Map<string, Figures>()
-  add(figures, "heap before: MiB", ["quartet", before.heapBytes / 2 ** 20])
-  add(figures, "more after a million calls: MiB", [
-    "quartet",
-    (after.heapBytes - before.heapBytes) / 2 ** 20,
-  ])
-  print("A million calls", figures)
+  const rows = new Rows()
+  const name = "a million calls"
+  rows.add({ name, unit: "MiB of the heap before" }, "quartet", before.heapBytes / 2 ** 20)
+  const more = (after.heapBytes - before.heapBytes) / 2 ** 20
+  rows.add({ name, unit: "MiB of the heap more", target: "<= 5" }, "quartet", more)
+  await give(rows.all)
   await end(stand)
 }
 
-function versions(): string {
-  const of = (program: string) => {
-    try {
-      return execFileSync(program, ["--version"], { encoding: "utf8" }).trim()
-    } catch {
-      return `no ${program}`
-    }
-  }
-  const packages = hasPeers
-    ? ["@nats-io/transport-node", "moleculer", "redis"].map((name) => {
-        const file = join(import.meta.dirname, "peers/node_modules", name, "package.json")
-        return `${name} ${JSON.parse(readFileSync(file, "utf8")).version}`
-      })
-    : ["no peers"]
-  return [`Node ${process.version}`, of("nats-server"), of("redis-server"), ...packages].join("; ")
-}
-
-console.log(versions())
+begin()
 if (wants("calls")) await benchCalls()
 if (wants("lost")) await benchLost()
 if (wants("emits")) await benchEmits()

@@ -6,8 +6,9 @@
  * but for what a newcomer asks, which is answered as empty.
  */
 import { createServer } from "node:http"
-import type { AddressInfo, Socket } from "node:net"
+import type { Socket } from "node:net"
 import * as ws from "ws"
+import { listenAndTell } from "./listen.ts"
 
 const [way] = process.argv.slice(2)
 const rooms = new Map<string, Map<ws.WebSocket, Socket>>()
@@ -40,9 +41,4 @@ sockets.on("connection", (socket, request) => {
   socket.on("error", () => {})
 })
 
-server.listen(0, "127.0.0.1", () => {
-  const { port } = server.address() as AddressInfo // of a TCP server that listens
-  process.stderr.write(
-    `${JSON.stringify({ event: "listening", url: `http://127.0.0.1:${port}/` })}\n`,
-  )
-})
+listenAndTell(server)

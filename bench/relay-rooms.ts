@@ -9,7 +9,7 @@
 import * as decoding from "lib0/decoding"
 import * as encoding from "lib0/encoding"
 import * as Y from "yjs"
-import { LoadSocket } from "./socket.ts"
+import { type Heard, LoadSocket } from "./socket.ts"
 
 /** How a server is spoken to. */
 export interface Speech {
@@ -45,6 +45,15 @@ const lateMs = 30_000
 /** Joins in flight at once. */
 const joining = 50
 
+/** What a replica speaks over. */
+export interface Line {
+  /** Called with the code with which the far end closes it. */
+  onClosed: (code: number) => void
+  /** In one write. */
+  sendBytes(...messages: readonly Uint8Array[]): void
+  close(): Promise<void>
+}
+
 /** What a room is made of; the first `writers` of its replicas write, and one more reads at least. */
 export interface RoomOptions {
   readonly room: string
@@ -53,12 +62,14 @@ export interface RoomOptions {
   readonly speech: Speech
   /** Where the last replica connects, if not where the others do. */
   readonly lastPort?: number
+  /** Opens the line of the replica with this number, if it is not to be a socket of its own. */
+  readonly open?: (replica: number, heard: Heard) => Promise<Line>
 }
 
 export class RoomLoad {
   readonly #options: RoomOptions
   readonly #prefix: Buffer
-  readonly #sockets: LoadSocket[] = []
+  readonly #sockets: Line[] = []
   readonly #writers: Writer[] = []
   /** What the last replica has. */
   readonly #seen = new Y.Doc()
@@ -85,10 +96,11 @@ export class RoomLoad {
     const others = options.replicas - 1
     for (let first = 0; first < others; first += joining) {
       const count = Math.min(joining, others - first)
-      const opened = await Promise.all(Array.from({ length: count }, () => load.#join(port)))
+      const some = Array.from({ length: count }, (_, index) => load.#join(port, first + index))
+      const opened = await Promise.all(some)
       load.#sockets.push(...opened)
     }
-    load.#sockets.push(await load.#join(options.lastPort ?? port, "reads"))
+    load.#sockets.push(await load.#join(options.lastPort ?? port, others))
     await load.#until(() => load.#answered >= options.replicas)
     for (let each = 0; each < options.writers; each += 1) load.#writers.push(new Writer(each + 1))
     return load
@@ -125,12 +137,12 @@ export class RoomLoad {
     await Promise.all(this.#sockets.map((socket) => socket.close()))
   }
 
-  async #join(port: number, reads?: "reads"): Promise<LoadSocket> {
-    const { room, speech } = this.#options
+  async #join(port: number, replica: number): Promise<Line> {
+    const { room, replicas, speech } = this.#options
     const { hello } = speech
     const path = speech.path(room)
     // A question may come along with the answer to the handshake.
-    const opened: Promise<LoadSocket> = LoadSocket.open({ port, path }, (buffer, start, end) => {
+    const heard: Heard = (buffer, start, end) => {
       const at = start + this.#prefix.length
       // Type 0 is sync; what follows is 0, 1 or 2: a question, its answer, a change.
       if (buffer[at] !== 0) return
@@ -140,11 +152,13 @@ export class RoomLoad {
         return
       }
       if (kind === 2) this.messages += 1
-      if (reads !== undefined) this.#read(buffer.subarray(at + 2, end))
+      if (replica === replicas - 1) this.#read(buffer.subarray(at + 2, end))
       if (kind !== 1) return
       this.#answered += 1
       this.#changed()
-    })
+    }
+    const { open = () => LoadSocket.open({ port, path }, heard) } = this.#options
+    const opened: Promise<Line> = open(replica, heard)
     const socket = await opened
     socket.onClosed = (code) => {
       this.#failure ??= new Error(`a replica of ${room} was closed with ${code}`)

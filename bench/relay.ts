@@ -1,25 +1,29 @@
 /**
  * The benchmarks of the relay: `node bench/relay.ts [--only fan-out|rooms] [--replicas N]
- * [--runs N] [--rooms N] [--beside NAME] [--profile DIRECTORY]`.
+ * [--runs N] [--rooms N] [--beside NAME] [--brief] [--profile DIRECTORY]`.
  *
  * The server runs as a process of its own on one core, the replicas in this one on another. What
  * always holds: every contender gets the same load at the same pace in the same run, whether it
  * keeps up or not; the main figure is the server's CPU time for each delivery, which is one change
  * that one other replica gets, however many of them a message holds.
  */
-import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
-import { median, quantile, type Row, table } from "./figures.ts"
+import type { Row } from "./figures.ts"
+import { begin, give } from "./parts.ts"
+import { hasPeers } from "./present.ts"
+import { pinLoad } from "./processes.ts"
+import { type Measured, once, openSome, type Shape, type Stage, unlimited } from "./relay-load.ts"
 import { hocuspocusSpeech, RoomLoad, type Speech, yjsSpeech } from "./relay-rooms.ts"
-import { hasPeers, nameOf, pinLoad, type RelayKind, relays, Target } from "./target.ts"
+import { nameOf, type RelayKind, relays, Target } from "./target.ts"
 
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
     runs: { type: "string", default: "3" },
     rooms: { type: "string", default: "2500" },
-    replicas: { type: "string" },
+    replicas: { type: "string", multiple: true },
+    brief: { type: "boolean", default: false },
     beside: { type: "string", multiple: true },
     profile: { type: "string" },
   },
@@ -39,32 +43,9 @@ function speechOf(kind: RelayKind): Speech {
   return kind === "hocuspocus" ? hocuspocusSpeech : yjsSpeech
 }
 
-/** Some rooms, and how each of their writers writes. */
-interface Shape {
-  readonly rooms: number
-  readonly replicas: number
-  /** In each room. */
-  readonly writers: number
-  /** In one write. */
-  readonly changes: number
-  readonly bytes: number
-  /** From one write of a writer to its next one. */
-  readonly everyMs: number
-}
-
-interface Measured {
-  readonly cpuUs: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly messages: number
-  /** Of the load's own core: near 100 it is what was measured. */
-  readonly loadPercent: number
-}
-
 /** A contender with its rooms. */
-interface Stage {
+interface Contender extends Stage {
   readonly target: Target<RelayKind>
-  readonly rooms: readonly RoomLoad[]
 }
 
 const warmSeconds = 2
@@ -72,97 +53,42 @@ const runSeconds = 2
 /** Rooms that are opened at once. */
 const opening = 20
 
-/** Rates would measure themselves; and nobody need wait for somebody who has the content. */
-const start = {
-  settings: {
-    RELAY_LIMITS: JSON.stringify({
-      messagesPerSecond: 0,
-      bytesPerSecond: 0,
-      roomBytesPerSecond: 0,
-      seedHoldMs: 0,
-    }),
-  },
-}
+const start = { settings: { RELAY_LIMITS: JSON.stringify(unlimited) } }
 
 function startOf(kind: RelayKind): Promise<Target<RelayKind>> {
   return Target.start(kind, kind === "quartet" ? { ...start, profile: values.profile } : {})
 }
 
-async function openRooms(target: Target<RelayKind>, shape: Shape): Promise<readonly RoomLoad[]> {
+function openRooms(target: Target<RelayKind>, shape: Shape): Promise<readonly RoomLoad[]> {
   const { rooms, replicas, writers } = shape
   const speech = speechOf(target.kind)
-  const opened: RoomLoad[] = []
-  for (let first = 0; first < rooms; first += opening) {
-    const some = Array.from({ length: Math.min(opening, rooms - first) }, (_, index) =>
-      RoomLoad.open(target.port, { room: `room-${first + index}`, replicas, writers, speech }),
-    )
-    opened.push(...(await Promise.all(some)))
-  }
-  return opened
-}
-
-/** Writes for so long, each writer at its own moments; resolves when all has arrived. */
-async function write(rooms: readonly RoomLoad[], shape: Shape, seconds: number): Promise<void> {
-  const turns = Array.from({ length: shape.writers }, (_, writer) => writer).flatMap((writer) =>
-    rooms.map((room) => ({ room, writer })),
+  return openSome(rooms, opening, (index) =>
+    RoomLoad.open(target.port, { room: `room-${index}`, replicas, writers, speech }),
   )
-  const perMs = turns.length / shape.everyMs
-  const total = Math.floor(seconds * 1_000 * perMs)
-  const began = performance.now()
-  for (let written = 0; written < total; ) {
-    const due = Math.min(total, Math.floor((performance.now() - began) * perMs))
-    for (; written < due; written += 1) {
-      // Writers by turns, so that each has its time between two writes.
-      const turn = turns[written % turns.length]
-      turn?.room.write(turn.writer, shape)
-    }
-    await sleep(1)
-  }
-  await Promise.all(rooms.map((room) => room.settled()))
-}
-
-async function once({ target, rooms }: Stage, shape: Shape, seconds: number): Promise<Measured> {
-  for (const room of rooms) room.reset()
-  const before = await target.ask("restart")
-  const own = process.cpuUsage()
-  const began = performance.now()
-  await write(rooms, shape, seconds)
-  const elapsedMs = performance.now() - began
-  const { user, system } = process.cpuUsage(own)
-  const after = await target.ask("usage")
-  const latencies = rooms.flatMap((room) => room.latencies)
-  const deliveries = sum(rooms, ({ sent }) => sent) * (shape.replicas - 1)
-  return {
-    cpuUs: ((after.cpuMs - before.cpuMs) * 1_000) / deliveries,
-    p50Ms: median(latencies),
-    p99Ms: quantile(latencies, 0.99),
-    messages: sum(rooms, ({ messages }) => messages) / deliveries,
-    loadPercent: (user + system) / elapsedMs / 10,
-  }
 }
 
 /** All contenders with their rooms, by turns. */
-async function benchFanOut(rows: Row[], shape: Shape): Promise<void> {
+async function benchFanOut(shape: Shape): Promise<void> {
   const targets: Target<RelayKind>[] = []
   const results = new Map<RelayKind, Measured[]>(contenders.map((kind) => [kind, []]))
   try {
     for (const kind of contenders) targets.push(await startOf(kind))
-    const stages: Stage[] = []
+    const stages: Contender[] = []
     for (const target of targets) stages.push({ target, rooms: await openRooms(target, shape) })
     await takeTurns(stages, shape, results)
     for (const { rooms } of stages) await Promise.all(rooms.map((room) => room.close()))
   } finally {
     await Promise.all(targets.map((target) => target.stop()))
   }
-  note(rows, shape, results)
+  await note(shape, results)
 }
 
 async function takeTurns(
-  stages: readonly Stage[],
+  stages: readonly Contender[],
   shape: Shape,
   results: ReadonlyMap<RelayKind, Measured[]>,
 ): Promise<void> {
-  const failed = new Set<Stage>()
+  const failed = new Set<Contender>()
   for (let run = 0; run <= runs; run += 1) {
     for (const stage of stages) {
       if (failed.has(stage)) continue
@@ -180,11 +106,11 @@ async function takeTurns(
   }
 }
 
-function note(
-  rows: Row[],
+async function note(
   shape: Shape,
   results: ReadonlyMap<RelayKind, readonly Measured[]>,
-): void {
+): Promise<void> {
+  const rows: Row[] = []
   const { rooms, replicas, writers, changes, bytes } = shape
   const many = rooms === 1 ? "1 room" : `${rooms.toLocaleString("en")} rooms`
   const name = `${many} of ${replicas}, ${writers} writing, ${changes} a turn, ${bytes} B`
@@ -196,17 +122,16 @@ function note(
     const figures = new Map([...results].map(([kind, all]) => [kind, all.map(of)]))
     rows.push({ name, unit, target, figures })
   }
-  const first = rows.length
   row("µs CPU/delivery", ({ cpuUs }) => cpuUs, aim)
   row("ms p50", ({ p50Ms }) => p50Ms)
   row("ms p99", ({ p99Ms }) => p99Ms, "< 10")
   row("messages/delivery", ({ messages }) => messages)
   row("% of the load's core", ({ loadPercent }) => loadPercent)
-  tell(rows.slice(first))
+  await give(rows)
 }
 
 /** Many small rooms: what idle connections cost, and then a change a second in each room. */
-async function benchRooms(rows: Row[]): Promise<void> {
+async function benchRooms(): Promise<void> {
   const shape = { rooms: manyRooms, replicas: 2, writers: 1, changes: 1, bytes: 64, everyMs: 1_000 }
   const memory = new Map<RelayKind, number[]>()
   const heap = new Map<RelayKind, number[]>()
@@ -235,21 +160,13 @@ async function benchRooms(rows: Row[]): Promise<void> {
       await target.stop()
     }
   }
-  note(rows, shape, results)
+  await note(shape, results)
   const name = `${(manyRooms * 2).toLocaleString("en")} idle connections, rooms of 2`
   const target = "<= 12,288; <= 1.5 floor; <= 0.5 the others"
-  rows.push({ name, unit: "bytes RSS each", figures: memory, target })
-  rows.push({ name, unit: "bytes heap each", figures: heap, target: "" })
-  tell(rows.slice(-2))
-}
-
-function tell(rows: readonly Row[]): void {
-  const load = readFileSync("/proc/loadavg", "utf8").trim()
-  console.error(`load average ${load}\n${table(rows)}\n`)
-}
-
-function sum<T>(values: readonly T[], of: (value: T) => number): number {
-  return values.reduce((total, value) => total + of(value), 0)
+  await give([
+    { name, unit: "bytes RSS each", figures: memory, target },
+    { name, unit: "bytes heap each", figures: heap },
+  ])
 }
 
 // A thousand replicas in most, and about twenty thousand deliveries a second where rooms are large.
@@ -265,19 +182,14 @@ const shapes: readonly Shape[] = [
   { rooms: 1, replicas: 1_000, writers: 1, changes: 10, bytes: 64, everyMs: 500 },
 ]
 
-const isPinned = pinLoad()
-console.error(
-  `Node ${process.version}, ${isPinned ? "server and load on a core each" : "not pinned"}`,
-)
-if (!hasPeers) {
-  const missing = `${nameOf["y-websocket"]} and ${nameOf.hocuspocus}`
-  console.error(`MISSING: ${missing} are not measured; to have them: npm ci --prefix bench/peers`)
-}
-const rows: Row[] = []
+begin()
+console.error(pinLoad() ? "server and load on a core each" : "not pinned")
 const wants = (name: string) => values.only === undefined || values.only === name
 const chosen = shapes.filter(
-  ({ replicas }) => values.replicas === undefined || Number(values.replicas) === replicas,
+  ({ replicas }, index) =>
+    (values.replicas?.includes(String(replicas)) ?? true) &&
+    // Of each size the first one.
+    (!values.brief || shapes.findIndex((shape) => shape.replicas === replicas) === index),
 )
-if (wants("fan-out")) for (const shape of chosen) await benchFanOut(rows, shape)
-if (wants("rooms")) await benchRooms(rows)
-console.log(table(rows))
+if (wants("fan-out")) for (const shape of chosen) await benchFanOut(shape)
+if (wants("rooms")) await benchRooms()

@@ -5,13 +5,14 @@
  * however it ends; so is its directory, unless it was given one. The load runs in this process, on
  * the other core.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
-import { availableParallelism, tmpdir } from "node:os"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import type { Question, Usage } from "./probe.ts"
+import { onServerCore, probed } from "./processes.ts"
 
 /** Other servers, which do more than the floor; installed in bench/peers where somebody measures. */
 export const peers = ["sharedb", "ot"] as const
@@ -50,19 +51,6 @@ const programs: Readonly<Record<Kind, readonly [file: string, ...words: string[]
   "relay-framed": ["relay-floor.ts", "framed"],
   "y-websocket": ["peers/y-websocket.ts"],
   hocuspocus: ["peers/hocuspocus.ts"],
-}
-
-const serverCore = "0"
-const loadCore = "1"
-const mayPin = availableParallelism() > 1 && spawnSync("taskset", ["--version"]).status === 0
-
-/** Whether bench/peers is installed; its two servers come together. */
-export const hasPeers = existsSync(join(import.meta.dirname, "peers/node_modules/sharedb"))
-
-/** Puts this process on the core of the load. Returns whether cores can be chosen here. */
-export function pinLoad(): boolean {
-  if (mayPin) spawnSync("taskset", ["-a", "-c", "-p", loadCore, String(process.pid)])
-  return mayPin
 }
 
 /** How a server is started. */
@@ -107,11 +95,8 @@ export class Target<K extends Kind = DocumentsKind> {
   static async start<K extends Kind>(kind: K, start: Start = {}): Promise<Target<K>> {
     const directory = start.directory ?? mkdtempSync(join(tmpdir(), "quartet-bench-"))
     const [file, ...words] = programs[kind]
-    const flags = ["--expose-gc", "--import", join(import.meta.dirname, "probe.ts")]
-    if (start.profile !== undefined) flags.push("--cpu-prof", `--cpu-prof-dir=${start.profile}`)
-    const command = [process.execPath, ...flags, join(import.meta.dirname, file), ...words]
-    const isPinned = mayPin && start.core !== "any"
-    const pinned = isPinned ? ["taskset", "-c", serverCore, ...command] : command
+    const command = [...probed(start.profile), join(import.meta.dirname, file), ...words]
+    const [program, ...rest] = start.core === "any" ? command : onServerCore(command)
     const own = {
       PORT: String(start.port ?? 0),
       OPERATORS_PORT: "0",
@@ -119,7 +104,7 @@ export class Target<K extends Kind = DocumentsKind> {
       DATA_DIR: directory,
       ...start.settings,
     }
-    const child = spawn(pinned[0] ?? "", pinned.slice(1), {
+    const child = spawn(program ?? "", rest, {
       env: { ...settings, ...process.env, ...own },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     })

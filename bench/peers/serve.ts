@@ -3,8 +3,8 @@
  * them, and the line that says where they listen. No limits, no compression.
  */
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { type WebSocket, WebSocketServer } from "ws"
+import { listenAndTell } from "../listen.ts"
 
 /** A server's part that is its own. */
 export interface Service {
@@ -30,10 +30,5 @@ export function serve(service: Service): void {
     socket.on("error", () => {}) // told by "close" as well
     service.accept(socket, decodeURIComponent((url ?? "").slice(sockets.length)))
   })
-  server.listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as AddressInfo // of a TCP server that listens
-    process.stderr.write(
-      `${JSON.stringify({ event: "listening", url: `http://127.0.0.1:${port}/` })}\n`,
-    )
-  })
+  listenAndTell(server)
 }
