@@ -10,7 +10,7 @@ import { once } from "node:events"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import type { TestContext } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
-import { type Launched, launch, temporaryDirectory } from "./harness.ts"
+import { type Launched, lastingPort, launch, temporaryDirectory } from "./harness.ts"
 
 /** Nobody waits longer for anything, so that a fault ends a test with a sentence and not by its time-out. */
 const longestMs = 60_000
@@ -107,7 +107,11 @@ export class Host {
   ): Promise<Host> {
     const place = settings["DATA_DIR"] ?? temporaryDirectory(t)
     // All editors come from one address, again and again.
-    const environment = { JOINS_PER_MINUTE: "1000000", PORT: await freePort(), DATA_DIR: place }
+    const environment = {
+      JOINS_PER_MINUTE: "1000000",
+      PORT: `${await lastingPort()}`,
+      DATA_DIR: place,
+    }
     const host = new Host(t, { ...environment, ...settings }, within)
     await host.start()
     return host
@@ -173,24 +177,6 @@ export class Host {
     const lines = (await (await fetch(`${this.url}/metrics`)).text()).split("\n")
     const line = lines.find((each) => each.startsWith(`${name} `))
     return Number(line?.slice(name.length + 1))
-  }
-}
-
-/**
- * A port that is free now. Below those that the kernel gives to whoever connects: an editor that
- * tries to reach a server which is down could be given that very port, and be connected to itself.
- */
-async function freePort(): Promise<string> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    const probe = createServer()
-    probe.listen(port, "127.0.0.1")
-    const isFree = await Promise.race([
-      once(probe, "listening").then(() => true),
-      new Promise<boolean>((resolve) => probe.once("error", () => resolve(false))),
-    ])
-    probe.close()
-    if (isFree) return String(port)
   }
 }
 

@@ -5,13 +5,15 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
+import { createServer as createListener } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import type { TestContext } from "node:test"
 import { MemoryHub } from "../src/bus/memory.ts"
 import type { Config } from "../src/config.ts"
-import { type Clock, createServer, type Server } from "../src/server.ts"
+import { createServer, type Server } from "../src/server.ts"
+import type { Clock } from "../src/server-clock.ts"
 
 /** A clock that stands still until it is turned. */
 export class HandClock implements Clock {
@@ -45,6 +47,23 @@ export class HandClock implements Clock {
       }
       for (const tick of this.#ticks) tick()
     }
+  }
+}
+
+/**
+ * A port that is free, and stays so while nobody listens there: it lies below those that the kernel
+ * gives to whoever connects, or listens anywhere. For who comes back to it, or must find nobody.
+ */
+export async function lastingPort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const probe = createListener().listen(port, "127.0.0.1")
+    const isFree = await once(probe, "listening").then(
+      () => true,
+      () => false,
+    )
+    probe.close()
+    if (isFree) return port
   }
 }
 
@@ -178,11 +197,16 @@ export async function launch(
 /** Longer than anything waited for here takes on a busy machine, shorter than the runner's patience. */
 const lookLimitMs = 300_000
 
-/** Resolves with the first value of `look` that is not undefined, looking after each turn of the event loop. */
-export async function eventually<T>(look: () => T | undefined | false): Promise<T> {
+/**
+ * Resolves with the first value of `look` that is neither undefined nor false, also where it
+ * promises one, looking after each turn of the event loop.
+ */
+export async function eventually<T>(
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
   const since = performance.now()
   for (;;) {
-    const found = look()
+    const found = await look()
     if (found !== undefined && found !== false) return found
     // Otherwise a test that the runner has given up would look for ever, and keep the process alive.
     if (performance.now() - since > lookLimitMs) throw new Error(`not seen in ${lookLimitMs} ms`)

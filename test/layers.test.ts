@@ -19,16 +19,16 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   service: ["log", "wire/error"],
   log: [],
   metrics: [],
-  store: ["log", "service", "memory"],
-  bus: ["service", "store", "log", "metrics", "wire/error", "config"],
-  documents: ["service", "store", "log", "metrics", "bus/bus", "wire", "ot"],
+  store: ["service", "log", "memory"],
+  bus: ["service", "log", "metrics"],
+  documents: ["service", "store", "log", "metrics", "wire", "ot"],
   relay: ["service", "store", "log", "metrics", "bus/bus", "wire"],
   operators: ["service", "store", "log", "wire"],
   pools: ["service", "store", "log", "metrics", "memory", "wire"],
   memory: ["service", "log", "wire"],
   tokens: ["service", "wire/error"],
   net: ["service", "log", "metrics", "wire"],
-  config: ["log"],
+  config: ["log", "relay/limits"],
   server: [
     "package.json",
     "config",
@@ -45,11 +45,10 @@ const directions: Readonly<Record<string, readonly string[]>> = {
     "memory",
     "net",
     "wire",
-    "ot",
   ],
   collab: ["service", "tokens", "log", "bus", "relay", "wire"],
-  cli: ["client", "server", "config", "store", "log", "documents", "operators", "memory", "wire"],
-  main: ["config", "log", "cli"],
+  cli: ["client", "server", "config", "store", "documents", "operators", "memory", "wire"],
+  main: ["cli"],
 }
 
 /** Folders that others enter only by the files of these names. Libraries (wire, ot, net, client, cli) have no door. */
@@ -62,12 +61,12 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 
 /** The files that may import a package or a module of Node. */
 const homes: Readonly<Record<string, readonly string[]>> = {
-  ws: ["net/websocket", "net/connection", "net/framing"],
+  ws: ["net/websocket"],
   hono: ["net/http"],
   "@hono/node-server": ["net/http"],
   typebox: ["wire/schema"],
   lib0: ["wire/varints", "client/yjs", "client/yjs-tabs"],
-  yjs: ["relay/vectors", "client/yjs", "client/yjs-messages", "client/yjs-sealed", "web/relay"],
+  yjs: ["relay/vectors", "client/yjs-messages", "client/yjs-sealed", "web/relay"],
   "y-codemirror.next": ["web/relay/editor"],
   "y-protocols": ["client/yjs", "client/yjs-messages", "client/yjs-sealed"],
   jose: ["tokens"],
@@ -86,7 +85,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "node:tls": ["net/tcp", "net", "client/tcp"],
   "node:http": ["net/http", "net"],
   "node:https": ["net/http"],
-  "node:stream": ["net", "cli"],
+  "node:stream": ["cli"],
   "node:string_decoder": ["cli"],
   "node:child_process": ["cli"],
   "node:crypto": [
@@ -118,12 +117,11 @@ const homes: Readonly<Record<string, readonly string[]>> = {
     "server",
   ],
   "node:worker_threads": ["store"],
-  "node:path": ["store", "memory", "net/http", "cli", "server"],
-  "node:url": ["store", "net/http", "cli", "server"],
+  "node:path": ["store", "memory", "net/http", "cli", "server", "main"],
+  "node:module": ["main"],
   "node:os": ["cli", "server"],
   "node:readline": ["cli"],
-  "node:util": ["main", "cli"],
-  "node:process": [],
+  "node:util": ["cli"],
 }
 
 /** Globals that only some files may use. */
@@ -132,10 +130,10 @@ const globals: Readonly<Record<string, readonly string[]>> = {
   "process.argv": ["main"],
   "Date.now": ["server", "collab", "client", "cli", "web"],
   "Math.random": ["client", "web"],
-  "new Date()": ["client", "web"],
+  "new Date()": ["web"],
   "performance.now": ["client", "web"],
   setTimeout: ["server", "collab", "client", "cli", "web"],
-  setInterval: ["server", "collab", "client", "cli", "web"],
+  setInterval: ["server", "collab", "client", "web"],
   setImmediate: ["net/turn"],
 }
 
@@ -220,6 +218,52 @@ test("SV33 folders import each other only in the directions that are drawn", () 
         .filter((target) => !within(target, directions[layerOf(source.name)] ?? []))
         .map((target) => `${source.name} imports ${target}`),
     ),
+  )
+})
+
+test("SV33 each direction, home and place of a global is one that something needs", () => {
+  const used = (layer: string) =>
+    sources
+      .filter((source) => layerOf(source.name) === layer)
+      .flatMap((source) => source.imports.map(({ from }) => resolve(source, from)))
+  const directed = Object.entries(directions).flatMap(([layer, allowed]) =>
+    allowed
+      .filter((each) => !used(layer).some((target) => within(target, [each])))
+      .map((each) => `${layer} imports nothing of ${each}`),
+  )
+  const housed = Object.entries(homes).flatMap(([name, places]) =>
+    places
+      .filter((place) => !lives(place, ({ imports }) => imports.some(isValueOf(name))))
+      .map((place) => `${name} has no use in ${place}`),
+  )
+  const placed = Object.entries(globals).flatMap(([name, places]) =>
+    places
+      .filter((place) => !lives(place, ({ text }) => withoutComments(text).includes(name)))
+      .map((place) => `${name} is not used in ${place}`),
+  )
+  none([...directed, ...housed, ...placed])
+})
+
+function lives(place: string, uses: (source: Source) => boolean): boolean {
+  return sources.some((source) => within(source.name, [place]) && uses(source))
+}
+
+function isValueOf(name: string): (each: Import) => boolean {
+  return ({ from, typeOnly }) => !typeOnly && packageOf(from) === name
+}
+
+test("SV33 ARCHITECTURE.md says who may import whom as it is held", () => {
+  const said = new Map<string, string>()
+  const text = readFileSync(join(root, "ARCHITECTURE.md"), "utf8")
+  for (const [, from = "", may = ""] of text.matchAll(/^\| ([a-z, ]+) \| (.+) \|$/gm)) {
+    for (const layer of from.split(", ")) said.set(layer, may)
+  }
+  none(
+    Object.entries(directions)
+      .map(([layer, allowed]) => ({ layer, held: allowed.join(", ") || "nothing" }))
+      // What is said besides comes after a semicolon.
+      .filter(({ layer, held }) => said.get(layer)?.split(";")[0] !== held)
+      .map(({ layer, held }) => `${layer}: ${said.get(layer)}, and not ${held}`),
   )
 })
 

@@ -34,6 +34,11 @@ export function findRedis(): string | undefined {
   return find(["redis-server"])
 }
 
+/** The path of nginx, or undefined where it is not installed. It is not installed for tests: it would begin to serve. */
+export function findNginx(): string | undefined {
+  return find(["nginx"]) ?? ["/usr/sbin/nginx"].find(isExecutable)
+}
+
 /** The path of a Python, 3.11 or later, that has `cryptography`; undefined where there is none. */
 export function findPython(): string | undefined {
   const here = find(["python3"])

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { type TestContext, test } from "node:test"
 import { type RawData, WebSocket } from "ws"
-import { Operation, transform } from "../src/ot/operation.ts"
+import { compose, moveIndex, Operation, transform } from "../src/ot/operation.ts"
 import { startServer } from "./harness.ts"
 
 const manual = readFileSync(join(import.meta.dirname, "../docs/protocol/documents.md"), "utf8")
@@ -165,5 +165,25 @@ test("DC32 the manual's table of transformations is what transform gives", () =>
       moved.map((each) => each.components),
       [a2, b2],
     )
+  }
+})
+
+test("DC31 the manual's table of compositions is what composing gives", () => {
+  const rows = [...manual.matchAll(/^\| `(\[[^`]*)` \| `(\[[^`]*)` \| `(\[[^`]*)` \|$/gm)]
+  assert.ok(rows.length >= 3)
+  for (const [, ...cells] of rows) {
+    const [a, b, both] = cells.map((cell) => JSON.parse(cell))
+    assert.deepEqual(compose(Operation.from(a), Operation.from(b)).components, both)
+  }
+})
+
+test("DC66 DC68 the manual's table of positions is how they are moved", () => {
+  const rows = [...manual.matchAll(/^\| `(\[[^`]*)` \| (\d+) \| (\d+) \| (\d+) \|$/gm)]
+  assert.ok(rows.length >= 4)
+  for (const [, operation = "", ...cells] of rows) {
+    const [position = 0, right, left] = cells.map(Number)
+    const moves = Operation.from(JSON.parse(operation))
+    assert.equal(moveIndex(moves, position, "right"), right, operation)
+    assert.equal(moveIndex(moves, position, "left"), left, operation)
   }
 })

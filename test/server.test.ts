@@ -2,9 +2,12 @@
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
 import { WebSocket } from "ws"
+import type { Config } from "../src/config.ts"
+import { createServer } from "../src/server.ts"
 import { eventually, fleet, HandClock, launch, startServer, temporaryDirectory } from "./harness.ts"
 
 const main = join(import.meta.dirname, "../src/main.ts")
@@ -34,9 +37,47 @@ test("SV3 the server says where it listens, in one line, once it does", async (t
 test("SV3 a start that fails says why in one sentence and ends with 1", async (t) => {
   const taken = await launch(t, { DATA_DIR: temporaryDirectory(t) })
   const port = new URL(taken.url).port
-  const second = await run(["serve", "--port", port], { SQLITE_URI: ":memory:" })
-  assert.equal(second.code, 1)
-  assert.match(second.err, new RegExp(`^quartet: .*${port}.*\n$`))
+  for (const setting of ["PORT", "OPERATORS_PORT", "POOLS_PORT"]) {
+    const environment = { PORT: "0", SQLITE_URI: ":memory:", LOG_LEVEL: "error" }
+    const second = await run(["serve"], { ...environment, [setting]: port })
+    assert.equal(second.code, 1)
+    const said = `quartet: ${setting}: cannot listen at 127.0.0.1:${port}: another program listens`
+    assert.match(second.err, new RegExp(`^${said}.*\n$`))
+  }
+})
+
+test("SV3 a folder that cannot be written, and an address of elsewhere, are named by their settings", async (t) => {
+  const place = temporaryDirectory(t)
+  writeFileSync(join(place, "file"), "")
+  const quiet = { LOG_LEVEL: "error" }
+  const [nowhere, foreign] = await Promise.all([
+    run(["serve", "--port", "0"], { ...quiet, DATA_DIR: join(place, "file/data") }),
+    run(["serve", "--port", "0", "--parts", "documents", "--host", "192.0.2.1"], {
+      ...quiet,
+      SQLITE_URI: ":memory:",
+    }),
+  ])
+  assert.equal(nowhere.code, 1)
+  assert.match(nowhere.err, /^quartet: the database .*; set DATA_DIR to a folder .*\n$/)
+  assert.equal(foreign.code, 1)
+  assert.match(foreign.err, /^quartet: HOST: cannot listen at 192\.0\.2\.1: .*\n$/)
+})
+
+test("SV3 a key or certificate that cannot be read is named by its setting and its file", () => {
+  const gone = "/nowhere/quartet.pem"
+  const cases: readonly (readonly [Partial<Config>, string])[] = [
+    [{ tls: { cert: gone, key: gone } }, "TLS_CERT"],
+    [{ tls: { cert: main, key: gone } }, "TLS_KEY"],
+    [{ tls: { cert: main, key: main }, poolsTlsCa: gone }, "POOLS_TLS_CA"],
+    [{ tokenKey: { kind: "file", path: gone } }, "JWT_PUBLIC_KEY"],
+  ]
+  for (const [config, setting] of cases) {
+    const start = () => createServer({ sqliteUri: ":memory:", logLevel: "silent", ...config })
+    assert.throws(start, new RegExp(`^Error: ${setting}: .*${gone}`))
+  }
+  const unused = { tokenKey: { kind: "file", path: gone } } as const
+  const documents = { sqliteUri: ":memory:", logLevel: "silent", parts: ["documents"] } as const
+  assert.doesNotThrow(() => createServer({ ...documents, ...unused }), "no part takes tokens")
 })
 
 test("SV2 bad settings stop the start, all told at once", async () => {
@@ -49,7 +90,7 @@ test("SV2 bad settings stop the start, all told at once", async () => {
 test("SV1 a flag that does not exist is refused", async () => {
   const { code, err } = await run(["serve", "--prot", "3030"])
   assert.equal(code, 2)
-  assert.match(err, /--prot/)
+  assert.equal(err, "quartet: Unknown option '--prot': --help shows what there is\n")
 })
 
 test("SV4 a second process on one database is refused, and a killed one leaves no lock", async (t) => {
@@ -110,10 +151,22 @@ test("SV5 newcomers are turned away while the server stops", async (t) => {
   assert.equal(kept.status, 200)
   const closed = editors.map((editor) => once(editor, "close"))
   const stopped = server.stop()
-  await assert.rejects(fetch(`${url}/ready`, { headers: { connection: "close" } }))
+  // Each on a socket of its own, as a balancer asks.
+  const asked = async (path: string) => {
+    const answer = await fetch(`${url}${path}`, { headers: { connection: "close" } })
+    return [answer.status, await answer.text()]
+  }
+  assert.deepEqual(await asked("/ready"), [503, "not ready"])
+  assert.deepEqual(await asked("/api/text/n1"), [200, ""])
+  const newcomer = new WebSocket(`${ws}/api/socket/n1`)
+  newcomer.on("error", () => {})
+  const [, answer] = await once(newcomer, "unexpected-response")
+  assert.deepEqual([answer.statusCode, answer.headers["retry-after"]], [503, "5"])
   clock.turn(5_000)
   for (const each of closed) assert.equal((await each)[0], 1012)
   assert.equal(await stopped, "done")
+  // With the last connection the listener goes.
+  await assert.rejects(asked("/ready"))
 })
 
 test("SV23 health is the truth about store and bus, end to end", async (t) => {
