@@ -1,5 +1,5 @@
--- What release 0.1.0 left in its database when it was killed: a text in two languages of users with
--- a history, one behind a one-time password, and one edit that was only in the journal yet.
+-- What release 0.1.0 left in its database when it was killed: a text of two editors and another
+-- edit that were only in the journal yet, and a saved text behind a one-time password.
 CREATE TABLE quartet_migration (
   owner TEXT PRIMARY KEY, steps INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO quartet_migration VALUES ('documents', 2);
