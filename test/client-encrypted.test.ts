@@ -90,7 +90,8 @@ test("PL125 a handler's words stay with it, its code is told; within one app not
   const before = spy.seen.length
   assert.equal((await failing(bob.call("fail", null, vault))).message, "the cat is called Tom")
   assert.equal(spy.seen.length, before)
-  assert.ok(!spy.seen.join("").includes("Tom"))
+  // With its spaces: base64 of a few kilobytes has any three letters now and then.
+  assert.doesNotMatch(spy.seen.join(""), /called Tom|Tom sleeps/)
 })
 
 test("PL124 PL125 who has the SigilKey alone uses plain triggers, and nothing else", async (t) => {
